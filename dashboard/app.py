@@ -1,0 +1,99 @@
+"The dashboard's one page: dream, latent, horizon and anomaly, from packaged weights or a run folder."
+import os
+
+import dvd_jepa
+import streamlit as st
+from dvd_jepa.core import CALIBRATION_SEED, TEST_SEED
+from dvd_jepa.evaluate import forecast_report
+from dvd_jepa.models import checkpoint_path
+from dvd_jepa.show import ALARM, BASELINE, DREAM, REALITY, curves, filmstrip, player
+from dvd_jepa.surprise import conformal_threshold
+
+st.set_page_config("DVD-JEPA", page_icon="📀", layout="wide")
+
+
+@st.cache_resource(show_spinner="loading weights")
+def load(path, changed): return dvd_jepa.load(path)
+
+@st.cache_data(show_spinner="dreaming 500 held-out episodes")
+def horizon(path, changed): return forecast_report(load(path, changed))
+
+@st.cache_data(show_spinner="calibrating on clean episodes")
+def threshold(path, changed, per_thousand):
+    model = load(path, changed)
+    return conformal_threshold(model.surprise(dvd_jepa.simulate(model.world, 500, 64, CALIBRATION_SEED)[0]), per_thousand/1000)
+
+@st.cache_data(show_spinner=False)
+def broken(path, changed, kind, magnitude, seed): return dvd_jepa.inject(load(path, changed).world, 1, 64, kind, magnitude, seed=TEST_SEED+seed)
+
+
+def choose_model():
+    "Weights from the sidebar; an error in plain words if they can't be used."
+    wanted = os.environ.get("DVD_JEPA_MODEL")
+    names = list(dict.fromkeys([*([wanted] if wanted else []), *dvd_jepa.packaged()]))
+    source = st.sidebar.selectbox("Weights", names, help="Packaged weights, or the run folder that `dvd-jepa demo` was given.")
+    try:
+        path = checkpoint_path(source)
+        where = str(path), path.stat().st_mtime_ns
+        return where, load(*where)
+    except (ValueError, OSError) as e:
+        st.error(str(e))
+        st.stop()
+
+
+def dream_section(where, model):
+    st.header("Dream")
+    st.write(f"The model sees {model.context} frames, closes its eyes and goes on in {model.config.latent} numbers. **Press play, and watch how long the dream stays beside reality.**")
+    left, middle, right = st.columns(3)
+    seed = left.number_input("Episode", 0, 9999, 7, help="A held-out episode; another number is another start.")
+    steps = middle.slider("Frames to dream", 10, 100, 42)
+    draw = right.toggle("Decoder", model.decoder is not None, disabled=model.decoder is None, help="Off: the pure JEPA. It understands, and won't draw.")
+    frames, _ = dvd_jepa.simulate(model.world, 1, model.context+steps, TEST_SEED+seed)
+    z = model.dream(frames[:, :model.context], steps)
+    dreamed = model.decode(z)[0] if draw else None
+    st.plotly_chart(player(frames[0, model.context:], dreamed, z[0], first=model.context), width="stretch", key="player")
+
+
+def horizon_section(where, model):
+    st.header("Horizon")
+    if model.decoder is None: return st.info("These weights have no decoder, so their dreams can't be compared with frames.")
+    report = horizon(*where)
+    lost = report["worse_than_mean_frame_from"]
+    st.write(f"On {report['data']['episodes']} held-out episodes the dream is valid (skill ≥ 0.5) for **{report['valid_horizon']} steps**"
+             + (f", and from step **{lost}** on the average frame is the better prophet." if lost else "."))
+    colors = {"dream": DREAM, "black frame": BASELINE, "mean frame": "#2a9d6f", "persistence": REALITY}
+    fig = curves({"dream": report["mse"], **report["rivals"]}, x=range(1, report["data"]["steps"]+1), colors=colors, marks={"valid horizon": report["valid_horizon"]},
+                 title="Dream error against three rivals who understand nothing", x_label="steps ahead (frames)", y_label="MSE (grey level²)")
+    st.plotly_chart(fig, width="stretch", key="horizon")
+
+
+def anomaly_section(where, model):
+    st.header("Anomaly")
+    st.write("Break reality, and see whether the bell rings. **The dotted line is where it broke; a score above the dashed line is an alarm.**")
+    left, middle, right = st.columns(3)
+    kind = left.selectbox("Violation", list(dvd_jepa.VIOLATIONS), key="violation")
+    v = dvd_jepa.VIOLATIONS[kind]
+    left.caption(f"The logo {v.says}.")
+    magnitude = middle.number_input(f"Magnitude ({v.unit})", value=float(v.default), min_value=0.05, step=0.25, key=f"magnitude {kind}")
+    rate = right.select_slider("False alarms in 1,000 clean frames", [0.5, 1, 2, 5, 10, 50], value=1)
+    try: bad, onset = broken(*where, kind, magnitude, 7)
+    except ValueError as e: return st.error(str(e))
+    at, limit, k = int(onset[0]), threshold(*where, rate), model.context
+    scores = {"broken": model.surprise(bad.frames)[0, k:], "clean twin": model.surprise(bad.clean)[0, k:]}
+    rings = [t for t in range(k, 64) if scores["broken"][t-k] > limit]
+    verdict = f"The first alarm rings at frame **{rings[0]}**." if rings else "**No alarm**: this one gets past it."
+    st.write(f"Reality breaks at frame **{at}**. {verdict}")
+    fig = curves(scores, x=range(k, 64), title="Surprise at each frame", x_label="time (frames)", y_label="surprise", colors={"broken": ALARM, "clean twin": REALITY}, marks={"reality breaks": at}, levels={"threshold": limit}, log_y=True)
+    st.plotly_chart(fig, width="stretch", key="surprise")
+    around = slice(max(0, at-4), min(64, at+8))
+    strip = filmstrip({"broken": bad.frames[0, around], "clean twin": bad.clean[0, around]}, times=range(around.start, around.stop), colors={"broken": ALARM, "clean twin": REALITY}, title="What the camera saw")
+    st.plotly_chart(strip, width="stretch", key="strip")
+
+
+st.title("DVD-JEPA")
+st.caption("The smallest honest JEPA world model: it predicts the representation of the future, not its pixels.")
+where, model = choose_model()
+st.sidebar.caption(f"{model.config.recipe} recipe, seed {model.config.seed}, {model.world.name} world")
+dream_section(where, model)
+horizon_section(where, model)
+anomaly_section(where, model)

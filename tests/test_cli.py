@@ -1,0 +1,187 @@
+"The command line as a shell sees it: files, exit codes, one-line errors, and what is left after a kill."
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+import torch
+from dvd_jepa.cli import main
+from dvd_jepa.world import World, inject, video
+from PIL import Image
+
+QUICK = ["--steps", "20"]
+
+
+def start(*args, cwd=None, module=None):
+    run = ["-m", module] if module else ["-c", "from dvd_jepa.cli import main; main()"]
+    env = {**os.environ, "COLUMNS": "120", "TERM": "dumb", "PYTHONIOENCODING": "utf-8", "IN_TEST": "1"}
+    return subprocess.Popen([sys.executable, *run, *map(str, args)], cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8")
+
+
+def dvd_jepa(*args, **kwargs):
+    process = start(*args, **kwargs)
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+@pytest.fixture
+def fails(capsys):
+    "A call that must end in exit code 2 with one line that says so (in this process: many calls, no waiting for imports)."
+    def check(*args, says):
+        with pytest.raises(SystemExit) as end: main([str(a) for a in args])
+        err = capsys.readouterr().err
+        assert end.value.code == 2 and says in err, err
+        assert len([line for line in err.splitlines() if line.strip()]) == 1 and err.startswith("error: ")
+    return check
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")/"quick"
+    code, out, err = dvd_jepa("train", *QUICK, "--out", folder)
+    assert code == 0, err
+    return folder
+
+
+def test_train_fills_the_run_folder(run):
+    assert sorted(p.name for p in run.iterdir()) == ["dream.gif", "metrics.json", "model.safetensors", "surprise.png"]
+    metrics = json.loads((run/"metrics.json").read_text())
+    assert {"config", "versions", "seconds", "published", "forecast", "probe", "surprise", "collapse"} <= set(metrics)
+    assert metrics["seconds"]["train"] > 0 and metrics["config"]["steps"] == 20
+    assert Image.open(run/"dream.gif").n_frames == 42
+    assert Image.open(run/"surprise.png").size[0] > 600
+
+
+def test_two_runs_with_one_seed_are_the_same_bytes(run, tmp_path):
+    assert dvd_jepa(*QUICK, "--out", tmp_path/"again", module="dvd_jepa.train")[0] == 0
+    for name in ("model.safetensors", "dream.gif", "surprise.png"): assert (tmp_path/"again"/name).read_bytes() == (run/name).read_bytes(), name
+    old, new = (json.loads((f/"metrics.json").read_text()) for f in (run, tmp_path/"again"))
+    assert {k: v for k,v in old.items() if k != "seconds"} == {k: v for k,v in new.items() if k != "seconds"}
+
+
+def test_evaluate_recomputes_metrics(run):
+    before = json.loads((run/"metrics.json").read_text())
+    (run/"metrics.json").unlink()
+    assert dvd_jepa("evaluate", run)[0] == 0
+    after = json.loads((run/"metrics.json").read_text())
+    for part in ("config", "published", "forecast", "probe", "surprise", "collapse"): assert after[part] == before[part]
+
+
+def test_dream_and_export(run, tmp_path):
+    assert dvd_jepa("dream", run, "--steps", 5, "--out", tmp_path)[0] == 0
+    assert Image.open(tmp_path/"dream.gif").n_frames == 5
+    assert dvd_jepa("export", run, "--out", tmp_path/"web")[0] == 0
+    assert json.loads((tmp_path/"web"/"weights.json").read_text())["activation"] == "gelu-erf"
+
+
+def test_pure_draws_without_a_decoder():
+    code, out, err = dvd_jepa("pure", *QUICK)
+    assert code == 0, err
+    assert "in lieu of a picture" in out and "@" in out
+    numbers = out.split("in lieu of a picture:")[1].split("It knows")[0].split()
+    assert len(numbers) == 32 and all(np.isfinite(float(n)) for n in numbers)
+
+
+def test_monitor_answers_with_its_exit_code(tmp_path):
+    clean, broken = tmp_path/"clean.npy", tmp_path/"broken.npy"
+    np.save(clean, video(World.classic(), seed=7)[0].numpy())
+    bad, onset = inject(World.classic(), 1, 64, "teleport", seed=5)
+    np.save(broken, bad.frames[0].numpy())
+    assert dvd_jepa("monitor", clean)[0] == 0
+    code, out, _ = dvd_jepa("monitor", broken, "--plot", tmp_path/"plot.png")
+    assert code == 1 and str(int(onset[0])) in out
+    assert Image.open(tmp_path/"plot.png").size[0] > 600
+
+
+def test_help_teaches():
+    code, out, _ = dvd_jepa("--help")
+    assert code == 0
+    for command in ("train", "dream", "monitor", "evaluate", "export", "pure", "demo"): assert command in out
+
+
+def test_wrong_calls_get_one_line(tmp_path, fails):
+    fails("train", "--recipe", "clasic", says="received 'clasic', expected one of")
+    fails("train", "--world", "flat", says="received 'flat', expected one of")
+    fails("train", "--seed", "-1", says="Config.seed: received -1")
+    (tmp_path/"file").write_text("in the way")
+    fails("train", "--out", tmp_path/"file"/"run", says="expected a folder that can be written")
+    fails("monitor", "--inject", "explode", says="received 'explode', expected one of")
+    fails("monitor", "--false-alarms", "2", says="expected a rate in (0, 1)")
+
+
+def test_wrong_checkpoints_are_named(tmp_path, run, fails):
+    fails("dream", tmp_path/"missing.safetensors", says="expected one of the packaged")
+    whole = (run/"model.safetensors").read_bytes()
+    (tmp_path/"short.safetensors").write_bytes(whole[:5000])
+    fails("dream", tmp_path/"short.safetensors", says="truncated")
+    (tmp_path/"flipped.safetensors").write_bytes(whole[:-100] + bytes([whole[-100] ^ 1]) + whole[-99:])
+    fails("evaluate", tmp_path/"flipped.safetensors", says="damaged")
+    torch.save({"w": torch.ones(2)}, tmp_path/"pickle.pt")
+    fails("export", tmp_path/"pickle.pt", "--out", tmp_path/"web", says="expected a dvd-jepa/1 checkpoint")
+
+
+@pytest.mark.parametrize("content, says", [
+    (np.zeros((10, 8, 8)), "received frames of 8×8, expected 16×16"),
+    (np.zeros((10, 256)), "expected (T, H, W)"),
+    (np.full((10, 16, 16), np.nan), "received NaN"),
+    (np.full((10, 16, 16), 7.), "expected them in [0, 1]"),
+    (np.zeros((10, 16, 16), np.uint8), "divide bytes by 255"),
+    (np.zeros((2, 16, 16)), "expected at least 3"),
+], ids=["size", "shape", "nan", "range", "bytes", "short"])
+def test_wrong_videos_are_named(tmp_path, content, says, fails):
+    np.save(tmp_path/"video.npy", content)
+    fails("monitor", tmp_path/"video.npy", says=says)
+
+
+def test_not_a_video(tmp_path, fails):
+    (tmp_path/"video.npy").write_text("hello")
+    fails("monitor", tmp_path/"video.npy", says="not a plain .npy array")
+    fails("monitor", tmp_path/"missing.npy", says="no file at")
+
+
+def test_an_error_is_one_line_in_a_real_shell_too(tmp_path):
+    code, _, err = dvd_jepa("dream", tmp_path/"missing.safetensors")
+    assert code == 2 and "Traceback" not in err and err.count("\n") == 1
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def test_demo_trains_and_opens_the_dashboard(tmp_path, run):
+    port = free_port()
+    process = start("demo", "--run", run, "--headless", "--port", port, cwd=Path(__file__).parent.parent)
+    try:
+        for _ in range(300):
+            time.sleep(.1)
+            try: page = urlopen(f"http://127.0.0.1:{port}", timeout=5).read(); break
+            except OSError: assert process.poll() is None, process.communicate()
+        assert b"streamlit" in page.lower()
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals work otherwise on Windows")
+@pytest.mark.parametrize("blow", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("moment", ["training", "writing"])
+def test_a_killed_training_leaves_no_half_written_file(tmp_path, blow, moment):
+    folder = tmp_path/"run"
+    process = start("train", "--recipe", "pure", "--steps", 100, "--out", folder)
+    deadline = time.time() + 120
+    while time.time() < deadline and not (folder.exists() if moment == "training" else (folder/"model.safetensors").exists()): time.sleep(.01)
+    process.send_signal(blow)
+    process.communicate(timeout=60)
+    assert process.returncode != 0, "it was killed, not done"
+    assert not (folder/"metrics.json").exists(), "the metrics come last"
+    if moment == "writing": assert dvd_jepa("evaluate", folder, "--out", tmp_path)[0] == 0, "the weights are whole"
+    if blow == signal.SIGTERM: assert not [p.name for p in folder.iterdir() if p.name.startswith(".")]

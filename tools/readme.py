@@ -1,0 +1,37 @@
+"Write README.md from nbs/index.ipynb: hidden cells dropped, results in place, links made relative to the top folder."
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+from nbconvert import MarkdownExporter
+
+top = Path(__file__).parent.parent
+
+
+def visible(cell):
+    "The cell as a reader of README sees it, or None."
+    if cell.cell_type != "code": return cell
+    lines = cell.source.splitlines()
+    directives = {line.removeprefix("#|").replace(" ", "") for line in lines if line.startswith("#|")}
+    if directives & {"hide", "export"}: return None
+    if "echo:false" in directives: return nbformat.v4.new_markdown_cell("\n".join(o.data["text/markdown"] for o in cell.outputs))
+    cell.source = "\n".join(line for line in lines if not line.startswith("#|"))
+    return cell
+
+
+def readme():
+    "README's text."
+    nb = nbformat.read(top/"nbs"/"index.ipynb", as_version=4)
+    nb.metadata["language_info"] = {"name": "python"}
+    nb.cells = [cell for cell in map(visible, nb.cells) if cell]
+    text, _ = MarkdownExporter().from_notebook_node(nb)
+    text = re.sub(r"\]\((images/|\w+\.ipynb)", r"](nbs/\1", text)
+    head = "<!-- Written from nbs/index.ipynb by `make readme`; change it there. -->\n\n"
+    return head + re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+if __name__ == "__main__":
+    path = top/"README.md"
+    if "--check" in sys.argv: sys.exit(0 if path.read_text(encoding="utf-8") == readme() else "README.md is not what nbs/index.ipynb says: run `make readme`")
+    path.write_text(readme(), encoding="utf-8")
