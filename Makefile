@@ -26,10 +26,11 @@ weights: $(STAMP)         ## train the packaged weights again and measure them
 	cp runs/classic/metrics.json dvd_jepa/weights/classic.json
 	cp runs/classic/dream.gif nbs/images/dream.gif
 
-book: $(STAMP)            ## export, execute every notebook in place, clean, and write README
+book: $(STAMP)            ## export, execute every notebook in place (two at a time), clean, and write README
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh -e -c 'nbdev_export; \
-	  PLOTLY_RENDERER=plotly_mimetype+notebook_connected jupyter nbconvert --log-level WARN --CoalesceStreamsPreprocessor.enabled=True --to notebook --execute --inplace nbs/*.ipynb; \
-	  nbdev_clean; python tools/readme.py'
+	  export OMP_NUM_THREADS=1 PLOTLY_RENDERER=plotly_mimetype+notebook_connected; \
+	  ls nbs/*.ipynb | xargs -P 2 -n 1 jupyter nbconvert --log-level WARN --CoalesceStreamsPreprocessor.enabled=True --to notebook --execute --inplace; \
+	  python tools/book.py; nbdev_clean; python tools/readme.py'
 
 readme: $(STAMP)          ## write README.md from nbs/index.ipynb
 	$(BIN)/python tools/readme.py

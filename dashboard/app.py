@@ -3,12 +3,13 @@ import os
 
 import dvd_jepa
 import streamlit as st
-from dvd_jepa.core import CALIBRATION_SEED, TEST_SEED
+from dvd_jepa.core import TEST_SEED
 from dvd_jepa.evaluate import forecast_report
 from dvd_jepa.models import checkpoint_path
-from dvd_jepa.show import ALARM, BASELINE, DREAM, REALITY, curves, filmstrip, player
-from dvd_jepa.surprise import conformal_threshold
+from dvd_jepa.show import ALARM, REALITY, curves, filmstrip, player
+from dvd_jepa.surprise import calibration_frames, conformal_threshold
 
+COLORS = {"broken": ALARM, "clean twin": REALITY}
 st.set_page_config("DVD-JEPA", page_icon="📀", layout="wide")
 
 
@@ -21,7 +22,7 @@ def horizon(path, changed): return forecast_report(load(path, changed))
 @st.cache_data(show_spinner="calibrating on clean episodes")
 def threshold(path, changed, per_thousand):
     model = load(path, changed)
-    return conformal_threshold(model.surprise(dvd_jepa.simulate(model.world, 500, 64, CALIBRATION_SEED)[0]), per_thousand/1000)
+    return conformal_threshold(model.surprise(calibration_frames(model.world)), per_thousand/1000)
 
 @st.cache_data(show_spinner=False)
 def broken(path, changed, kind, magnitude, seed): return dvd_jepa.inject(load(path, changed).world, 1, 64, kind, magnitude, seed=TEST_SEED+seed)
@@ -43,9 +44,10 @@ def choose_model():
 
 def dream_section(where, model):
     st.header("Dream")
-    st.write(f"The model sees {model.context} frames, closes its eyes and goes on in {model.config.latent} numbers. **Press play, and watch how long the dream stays beside reality.**")
+    st.write(f"The model sees {model.context} frames, closes its eyes and goes on in {model.config.latent} numbers. "
+             "**Press play, and watch how long the dream stays beside reality.**")
     left, middle, right = st.columns(3)
-    seed = left.number_input("Episode", 0, 9999, 7, help="A held-out episode; another number is another start.")
+    seed = left.number_input("Episode", 0, 9999, 7, key="episode", help="A held-out episode, here and below; another number is another start.")
     steps = middle.slider("Frames to dream", 10, 100, 42)
     draw = right.toggle("Decoder", model.decoder is not None, disabled=model.decoder is None, help="Off: the pure JEPA. It understands, and won't draw.")
     frames, _ = dvd_jepa.simulate(model.world, 1, model.context+steps, TEST_SEED+seed)
@@ -61,9 +63,8 @@ def horizon_section(where, model):
     lost = report["worse_than_mean_frame_from"]
     st.write(f"On {report['data']['episodes']} held-out episodes the dream is valid (skill ≥ 0.5) for **{report['valid_horizon']} steps**"
              + (f", and from step **{lost}** on the average frame is the better prophet." if lost else "."))
-    colors = {"dream": DREAM, "black frame": BASELINE, "mean frame": "#2a9d6f", "persistence": REALITY}
-    fig = curves({"dream": report["mse"], **report["rivals"]}, x=range(1, report["data"]["steps"]+1), colors=colors, marks={"valid horizon": report["valid_horizon"]},
-                 title="Dream error against three rivals who understand nothing", x_label="steps ahead (frames)", y_label="MSE (grey level²)")
+    fig = curves({"dream": report["mse"], **report["baselines"]}, x=range(1, report["data"]["steps"]+1), marks={"valid horizon": report["valid_horizon"]},
+                 title="Dream error against three baselines that understand nothing", x_label="steps ahead (frames)", y_label="MSE (grey level²)")
     st.plotly_chart(fig, width="stretch", key="horizon")
 
 
@@ -74,19 +75,24 @@ def anomaly_section(where, model):
     kind = left.selectbox("Violation", list(dvd_jepa.VIOLATIONS), key="violation")
     v = dvd_jepa.VIOLATIONS[kind]
     left.caption(f"The logo {v.says}.")
-    magnitude = middle.number_input(f"Magnitude ({v.unit})", value=float(v.default), min_value=0.05, step=0.25, key=f"magnitude {kind}")
+    whole, (_, most) = v.holds, v.limits(model.world)
+    magnitude = middle.number_input(f"Magnitude ({v.unit})", *((1, min(40, most), int(v.default)) if whole else (0.05, float(most), float(v.default))),
+                                    step=1 if whole else 0.05, key=f"magnitude {kind}")
     rate = right.select_slider("False alarms in 1,000 clean frames", [0.5, 1, 2, 5, 10, 50], value=1)
-    try: bad, onset = broken(*where, kind, magnitude, 7)
+    try: bad, onset = broken(*where, kind, magnitude, st.session_state["episode"])
     except ValueError as e: return st.error(str(e))
     at, limit, k = int(onset[0]), threshold(*where, rate), model.context
     scores = {"broken": model.surprise(bad.frames)[0, k:], "clean twin": model.surprise(bad.clean)[0, k:]}
     rings = [t for t in range(k, 64) if scores["broken"][t-k] > limit]
     verdict = f"The first alarm rings at frame **{rings[0]}**." if rings else "**No alarm**: this one gets past it."
     st.write(f"Reality breaks at frame **{at}**. {verdict}")
-    fig = curves(scores, x=range(k, 64), title="Surprise at each frame", x_label="time (frames)", y_label="surprise", colors={"broken": ALARM, "clean twin": REALITY}, marks={"reality breaks": at}, levels={"threshold": limit}, log_y=True)
+    unit = "latent unit²" if model.decoder is None else "grey level²"
+    fig = curves(scores, x=range(k, 64), title="Surprise at each frame", x_label="time (frames)", y_label=f"surprise ({unit})", colors=COLORS,
+                 marks={"reality breaks": at}, levels={"threshold": limit}, log_y=True)
     st.plotly_chart(fig, width="stretch", key="surprise")
     around = slice(max(0, at-4), min(64, at+8))
-    strip = filmstrip({"broken": bad.frames[0, around], "clean twin": bad.clean[0, around]}, times=range(around.start, around.stop), colors={"broken": ALARM, "clean twin": REALITY}, title="What the camera saw")
+    seen = {"broken": bad.frames[0, around], "clean twin": bad.clean[0, around]}
+    strip = filmstrip(seen, times=range(around.start, around.stop), colors=COLORS, title="What the camera saw")
     st.plotly_chart(strip, width="stretch", key="strip")
 
 

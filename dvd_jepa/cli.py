@@ -16,23 +16,25 @@ import time
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
+from zipfile import BadZipFile
 
 import numpy as np
+import torch
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from .core import CALIBRATION_SEED, as_frames, check_writable, write_json
+from .core import as_frames, check_writable, write_json, wrong
 from .evaluate import evaluate as evaluate_model
 from .evaluate import write_dream, write_run
 from .export import export_web
 from .models import load
 from .probe import ascii_dream
 from .show import ALARM, curves, save_png
-from .surprise import Monitor
+from .surprise import Monitor, calibration_frames
 from .train import RECIPES, as_config, fit
-from .world import VIOLATIONS, WORLDS, inject, simulate, video
+from .world import VIOLATIONS, WORLDS, inject, video
 
 # %% ../nbs/12_cli.ipynb #1dc712cd
 app = typer.Typer(help="DVD-JEPA: the smallest honest JEPA world model. Start with `dvd-jepa demo`, or `dvd-jepa train` and look into runs/classic.",
@@ -48,7 +50,9 @@ class Bar:
     "Progress of `fit`, one bar a phase, with loss, latent std and effective rank."
     def __init__(self): self.tasks = {}
     def __enter__(self):
-        self.progress = Progress(TextColumn("{task.description:>8}"), BarColumn(), TextColumn("{task.completed:>4.0f}/{task.total:.0f}"), TimeElapsedColumn(), TextColumn("{task.fields[says]}"), console=err)
+        text = ["{task.description:>8}", "{task.completed:>4.0f}/{task.total:.0f}", "{task.fields[says]}"]
+        name, count, says = map(TextColumn, text)
+        self.progress = Progress(name, BarColumn(), count, TimeElapsedColumn(), says, console=err)
         self.progress.start()
         return self
     def __exit__(self, *_): self.progress.stop()
@@ -63,36 +67,41 @@ def _fit(recipe, world, seed, steps=None):
     return model, time.perf_counter()-start
 
 def _world(name):
-    if name not in WORLDS: raise ValueError(f"world: received {name!r}, expected one of {', '.join(WORLDS)}")
+    if name not in WORLDS: raise wrong("world", repr(name), f"one of {', '.join(WORLDS)}")
     return WORLDS[name]
 
 # %% ../nbs/12_cli.ipynb #37c5a472
 @app.command()
 def train(
     recipe:Annotated[str, typer.Option(help=f"What to train: {', '.join(RECIPES)}.")]="classic",
-    world:Annotated[str, typer.Option(help=f"Where it lives: {', '.join(WORLDS)}.")]="classic",
+    world:Annotated[str, typer.Option(help="Where it lives: classic or varied.")]="classic",
     seed:SEED=0,
     steps:Annotated[int, typer.Option(help="Optimizer steps of the JEPA, if not the recipe's own.")]=None,
     folder:Annotated[Path, typer.Option("--out", help="Run folder; runs/RECIPE if not given. Files in it are replaced atomically.")]=None,
 ):
     "Train a world model on episodes it draws itself, and fill a run folder: **model.safetensors**, **metrics.json**, **dream.gif**, **surprise.png**."
-    as_config(recipe, seed=seed, steps=steps), _world(world)   # before anything is made
+    as_config(recipe, seed=seed, steps=steps)   # before anything is made
+    if world == "fast": raise wrong("world", "'fast'", "classic or varied: fast is for tests, and never trained on")
+    _world(world)
     folder = check_writable(folder or Path("runs")/recipe)
     model, seconds = _fit(recipe, world, seed, steps)
     with err.status("measuring on held-out episodes"): metrics = write_run(model, folder, seconds)
     _say_metrics(metrics)
-    out.print(f"trained in {seconds:.0f} s; wrote {', '.join(sorted(p.name for p in folder.iterdir() if not p.name.startswith('.')))} to {folder}/")
+    out.print(f"trained in {seconds:.0f} s; wrote model.safetensors, metrics.json, surprise.png and {'dream.gif' if model.decoder else 'dream.txt'} to {folder}/")
 
 # %% ../nbs/12_cli.ipynb #946d008c
 def _say_metrics(m):
     "The few lines of metrics.json that a person wants to see first."
-    rows, held_out = Table(box=None, show_header=False), m["probe"]["JEPA latent"]
+    rows, held_out = Table(box=None, show_header=False), m["probe"]["representations"]["JEPA latent"]
     rows.add_row("position read from the latent", f"RMSE {held_out['position_rmse_px']:.2f} px, R² {held_out['position_r2']:.3f}")
     rows.add_row("velocity read from the latent", f"RMSE {held_out['velocity_rmse_px']:.2f} px/frame, R² {held_out['velocity_r2']:.3f}")
-    if f := m["forecast"]: rows.add_row("dream on held-out episodes", f"valid for {f['valid_horizon']} steps; " + (f"worse than the mean frame from step {f['worse_than_mean_frame_from']}" if f["worse_than_mean_frame_from"] else "never worse than the mean frame"))
-    s = m["surprise"]
-    rows.add_row("false alarms", f"asked {s['asked_per_1000']:g} in 1,000 clean frames, measured {s['measured_per_1000']:.2f}")
-    rows.add_row("violations told from clean (AUROC)", ", ".join(f"{kind} {v['auroc']:.3f}" for kind,v in s["kinds"].items()))
+    if f := m["forecast"]:
+        lost = f["worse_than_mean_frame_from"]
+        then = f"worse than the mean frame from step {lost}" if lost else f"never worse than the mean frame in {f['data']['steps']} steps"
+        rows.add_row("dream on held-out episodes", f"valid for {f['valid_horizon']} steps; {then}")
+    s, space = m["surprise"], m["surprise"]["default_space"]
+    rows.add_row("false alarms", f"asked {s['asked_per_1000']:g} in 1,000 clean frames, measured {s[space]['measured_per_1000']:.2f}")
+    rows.add_row(f"violations told from clean (AUROC, {space})", ", ".join(f"{kind} {v[space]['auroc']:.3f}" for kind,v in s["kinds"].items()))
     rows.add_row("latent", f"std {m['collapse']['std']:.2f}, effective rank {m['collapse']['effective_rank']:.1f} of {m['collapse']['dimensions']}")
     out.print(rows)
 
@@ -116,14 +125,16 @@ def evaluate(
     "Measure a model again and write **metrics.json** (packaged weights are measured and only printed, unless you say --out)."
     model, place = load(run), folder or (Path(run) if Path(run).is_dir() else None)
     if place: check_writable(place)
-    with err.status("measuring on held-out episodes"): metrics = evaluate_model(model, _train_seconds(place))
+    with err.status("measuring on held-out episodes"): metrics = evaluate_model(model, _train_seconds(run))
     _say_metrics(metrics)
     if place: write_json(place/"metrics.json", metrics); out.print(f"wrote {place/'metrics.json'}")
 
-def _train_seconds(place):
-    old = place and place/"metrics.json"
-    return json.loads(old.read_text())["seconds"]["train"] if old and old.is_file() else None
+def _train_seconds(run):
+    "How long training took, as the run's old metrics say; None if they are missing or unreadable: they are about to be rewritten."
+    try: return json.loads((Path(run)/"metrics.json").read_text(encoding="utf-8"))["seconds"]["train"]
+    except (OSError, ValueError, KeyError, TypeError): return None
 
+# %% ../nbs/12_cli.ipynb #acb8e5cd
 @app.command()
 def export(
     model:MODEL="classic",
@@ -132,38 +143,47 @@ def export(
     "Write **weights.json** (float16, for a browser) and **golden.json** (what a re-implementation must reproduce)."
     out.print(f"wrote weights.json and golden.json to {export_web(load(model), check_writable(folder))}/")
 
-# %% ../nbs/12_cli.ipynb #acb8e5cd
+# %% ../nbs/12_cli.ipynb #fcb8afc1
 @app.command()
 def monitor(
     file:Annotated[Path, typer.Argument(help="A video as .npy: (T, H, W), floating point grey levels in [0, 1]. Without it, a video is made.")]=None,
     model:Annotated[str, typer.Option(help="Packaged weights by name, a *.safetensors file, or a run folder.")]="classic",
     kind:Annotated[str, typer.Option("--inject", help=f"Without FILE: break the made video by {', '.join(VIOLATIONS)}.")]=None,
-    seed:Annotated[int, typer.Option(help="Without FILE: which video to make.", min=0)]=3,
+    seed:Annotated[int, typer.Option(help="Without FILE: which video to make; 3 if not given.", min=0)]=None,
     false_alarms:Annotated[float, typer.Option(help="Share of clean frames that may ring.")]=1e-3,
     plot:Annotated[Path, typer.Option(help="Write the surprise over time to this .png.")]=None,
 ):
     "Watch a video and ring where reality stops matching the prediction. Exit code: **0** clean, **1** alarm, **2** error."
+    if file and (kind or seed is not None): raise wrong("monitor", "FILE together with --inject or --seed", "one or the other: they make a video of their own")
+    if plot and plot.suffix.lower() != ".png": raise wrong("plot", repr(str(plot)), "a path that ends in .png")
+    if plot: check_writable(plot.parent)
     world_model = load(model)
-    frames = _read_video(file) if file else _make_video(world_model.world, kind, seed)
+    frames = _read_video(file) if file else _make_video(world_model.world, kind, 3 if seed is None else seed)
     as_frames(frames[None], least=world_model.context+1, size=world_model.frame_size)
-    watcher = Monitor(world_model, false_alarms).calibrate(simulate(world_model.world, 500, 64, CALIBRATION_SEED)[0])
+    watcher = Monitor(world_model, false_alarms).calibrate(calibration_frames(world_model.world))
     readings = [watcher.update(frame) for frame in frames]
-    if plot: _plot_readings(readings, plot)
     _say_alarms(readings)
+    if plot: _plot_readings(readings, plot, "grey level²" if watcher.space == "pixels" else "latent unit²")
     if any(r.alarm for r in readings): raise typer.Exit(1)
 
 # %% ../nbs/12_cli.ipynb #342d2dab
 def _read_video(path):
     if not path.is_file(): raise FileNotFoundError(f"video: no file at {path}")
     try: frames = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as e: raise ValueError(f"video {path}: received a file that is not a plain .npy array ({e}), expected (T, H, W)") from e
-    if getattr(frames, "ndim", None) != 3: raise ValueError(f"video {path}: received {'shape ' + str(frames.shape) if hasattr(frames, 'shape') else 'an archive'}, expected (T, H, W)")
+    except (ValueError, EOFError, BadZipFile) as e: raise wrong(f"video {path}", "a file that is not a plain .npy array", "numbers of shape (T, H, W)") from e
+    shape = getattr(frames, "shape", "of an archive (.npz)")
+    if len(shape) != 3: raise wrong(f"video {path}", f"shape {shape}", "(T, H, W)")
     return frames
 
-def _make_video(world, kind, seed): return video(world, seed=seed)[0] if kind is None else inject(world, 1, 64, kind, seed=seed)[0].frames[0]
+def _make_video(world, kind, seed):
+    if kind is None: return video(world, length=64, seed=seed)[0]
+    bad, onset = inject(world, 1, 64, kind, seed=seed)
+    out.print(f"made a video in which reality breaks at frame {int(onset[0])}: the logo {VIOLATIONS[kind].says}")
+    return bad.frames[0]
 
-def _plot_readings(readings, path):
-    fig = curves({"surprise": [r.score for r in readings]}, title="Surprise, frame by frame", x_label="time (frames)", y_label="surprise", colors={"surprise": ALARM}, levels={"threshold": readings[0].threshold}, log_y=True)
+def _plot_readings(readings, path, unit):
+    fig = curves({"surprise": [r.score for r in readings]}, title="Surprise, frame by frame", x_label="time (frames)", y_label=f"surprise ({unit})",
+                 colors={"surprise": ALARM}, levels={"threshold": readings[0].threshold}, log_y=True)
     save_png(fig, path)
 
 def _say_alarms(readings):
@@ -172,7 +192,7 @@ def _say_alarms(readings):
         if r.alarm: alarms.add_row(str(t), f"{r.score:.4g}", f"{r.score/r.threshold:.1f}")
     out.print(alarms if alarms.row_count else f"clean: no alarm in {len(readings)} frames (threshold {readings[0].threshold:.4g})")
 
-# %% ../nbs/12_cli.ipynb #fcb8afc1
+# %% ../nbs/12_cli.ipynb #586754de
 @app.command()
 def pure(
     seed:SEED=0,
@@ -185,17 +205,17 @@ def pure(
     out.print(f"trained in {seconds:.0f} s, without ever drawing a pixel.  o reality   * dream   @ both")
     for t,picture in ascii_dream(model, frames, states):
         if (t - model.context) % every == 0: out.print(f"\nframe {t}, {t-model.context+1} ahead\n{picture}", markup=False, highlight=False)
-    _say_latent(model.dream(frames[None, :model.context], len(frames)-model.context)[0, -1])
+    _say_latent(model.dream(frames[None, :model.context], 1)[0, 0])
 
 def _say_latent(z):
-    out.print("\nIts last thought, in lieu of a picture:\n")
+    out.print("\nAnd what it thought of the very first of these frames, before it came, in lieu of a picture:\n")
     for row in z.reshape(-1, 8).tolist(): out.print("  " + " ".join(f"{x:+7.3f}" for x in row), highlight=False)
-    out.print("\nIt knows exactly where the logo is. It just won't draw it for you.")
+    out.print("\nIt knew where the logo would be. It just won't draw it for you.")
 
-# %% ../nbs/12_cli.ipynb #586754de
+# %% ../nbs/12_cli.ipynb #3970317a
 @app.command()
 def demo(
-    run:Annotated[Path, typer.Option(help="Run folder; trained first (about 10 s on a laptop) if it holds no weights.")]=Path("runs/classic"),
+    run:Annotated[Path, typer.Option(help="Run folder; trained first (half a minute) if it holds no weights.")]=Path("runs/classic"),
     port:Annotated[int, typer.Option(help="Port of the dashboard.", min=1, max=65535)]=8501,
     headless:Annotated[bool, typer.Option(help="Don't open a browser window.")]=False,
 ):
@@ -204,22 +224,24 @@ def demo(
     if not (run/"model.safetensors").is_file(): train(folder=run)
     load(run)
     flags = dict(headless=str(headless).lower(), port=port, showEmailPrompt="false")
-    command = [sys.executable, "-m", "streamlit", "run", str(page), *(f"--server.{k}={v}" for k,v in flags.items()), "--browser.gatherUsageStats=false"]
-    raise typer.Exit(subprocess.call(command, env={**os.environ, "DVD_JEPA_MODEL": str(run)}))
+    flags = [*(f"--server.{k}={v}" for k,v in flags.items()), "--browser.gatherUsageStats=false"]
+    code = subprocess.call([sys.executable, "-m", "streamlit", "run", str(page), *flags], env={**os.environ, "DVD_JEPA_MODEL": str(run)})
+    raise typer.Exit(code)
 
 def _dashboard():
-    places = [Path.cwd()/"dashboard"/"app.py", Path(str(files("dvd_jepa"))).parent/"dashboard"/"app.py"]
+    places = [Path(str(files("dvd_jepa"))).parent/"dashboard"/"app.py", Path.cwd()/"dashboard"/"app.py"]
     for page in places:
         if page.is_file(): return page
-    raise FileNotFoundError(f"demo: no dashboard at {places[0]}; the dashboard lives in the project's checkout, run this command there")
+    raise FileNotFoundError(f"demo: no dashboard at {places[1]}; the dashboard lives in the project's checkout, run this command there")
 
 # %% ../nbs/12_cli.ipynb #048c77cc
 def main(
     args=None, # Arguments, or None for the command line's
 ):
     "Entry point of `dvd-jepa`."
+    torch.set_num_threads(1)   # see chapter 00: never in its own way
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try: app(args)
+    try: app(args, prog_name="dvd-jepa")
     except (ValueError, OSError, ArithmeticError) as e:
         err.print(f"error: {e}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)

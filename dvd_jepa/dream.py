@@ -10,7 +10,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor
 
-from .core import as_frames
+from .core import as_frames, check_whole
 from .models import WorldModel
 
 # %% ../nbs/07_dream.ipynb #e4fa45b5
@@ -21,10 +21,9 @@ def dream(self:WorldModel,
     steps:int, # Frames to dream
 )->Tensor:     # (n, steps, D); entry 0 is one frame after the last one seen
     "Roll the predictor forward from the last observation, latents only."
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1: raise ValueError(f"steps: received {steps!r}, expected a whole number of at least 1")
     frames = as_frames(frames, least=self.context, size=self.frame_size)
     z, dreamed = self.encode(frames[:, -self.context:])[:, 0], []
-    for _ in range(steps): dreamed.append(z := self.predictor(z))
+    for _ in range(check_whole("steps", steps, 1)): dreamed.append(z := self.predictor(z))
     return torch.stack(dreamed, 1)
 
 # %% ../nbs/07_dream.ipynb #a48f3244
@@ -36,7 +35,8 @@ def dream_error(
     "Dream from the first frames, decode, and compare with what came."
     frames = as_frames(frames, least=model.context+1, size=model.frame_size)
     came = frames[:, model.context:]
-    return torch.stack([(model.decode(z) - f).square().mean((1, 2)) for z,f in zip(model.dream(frames[:, :model.context], came.shape[1]).unbind(1), came.unbind(1))], 1)
+    dreamed = model.dream(frames[:, :model.context], came.shape[1])
+    return torch.stack([(model.decode(z) - f).square().mean((1, 2)) for z,f in zip(dreamed.unbind(1), came.unbind(1))], 1)   # a step at a time: memory stays flat
 
 # %% ../nbs/07_dream.ipynb #bf56b3ce
 def skill(
@@ -51,5 +51,5 @@ def valid_horizon(
     level:float=0.5,  # Skill that counts as valid
 )->int:               # 0 if step 1 fails already; K if no step fails
     "The last step before skill first falls below `level`."
-    fails = (skill < level).nonzero()
+    fails = (~(skill >= level)).nonzero()   # NaN fails too
     return int(fails[0]) if len(fails) else len(skill)

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from .core import CALIBRATION_SEED, write_json
+from .core import write_json
 from .models import WorldModel
-from .surprise import conformal_threshold
-from .world import simulate, video
+from .surprise import calibration_frames, conformal_threshold
+from .world import video
 
 # %% ../nbs/11_export.ipynb #a63c6b48
 @torch.no_grad()
@@ -54,11 +54,12 @@ def golden_vectors(
     "What any re-implementation must reproduce, to 1e-5 in float32."
     frames, states = video(model.world, seed=3, teleport_at=24)
     z = model.encode(frames[None])[0]
-    threshold = conformal_threshold(model.surprise(simulate(model.world, 500, 64, CALIBRATION_SEED)[0]), 1e-3)
+    threshold = conformal_threshold(model.surprise(calibration_frames(model.world)), 1e-3)
     score = model.surprise(frames[None])[0]
     return dict(centres=states[:, :2], frame0=frames[0], latents=z, predicted=model.predict(z), threshold=threshold, surprise=score,
                 alarms=(score > threshold).nonzero().flatten(), **({} if model.decoder is None else dict(decoded=model.decode(z[::10]))))
 
+# %% ../nbs/11_export.ipynb #ebc7e972
 def export_web(
     model:WorldModel,
     folder,           # Receives weights.json and golden.json

@@ -46,7 +46,7 @@ def variance_loss(
 def covariance_loss(
     z:Tensor, # Latents, (B, D)
 )->Tensor:    # Scalar ≥ 0
-    "Sum of squared off-diagonal covariances, divided by D (VICReg, eq. 3)."
+    "Sum of squared off-diagonal covariances, divided by D (VICReg, eq. 4)."
     c = torch.cov(z.T)
     return (c.square().sum() - c.diagonal().square().sum()) / z.shape[1]
 

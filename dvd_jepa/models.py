@@ -15,7 +15,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
 
-from .core import Config, as_frames, as_latents, config_from_json, config_to_json, load_tensors, save_tensors, seeded
+from .core import Config, as_frames, as_latents, check_whole, config_from_json, config_to_json, load_tensors, save_tensors, seeded
 from .observe import stack
 from .world import World
 
@@ -93,8 +93,7 @@ def predict(self:WorldModel,
     k:int=1,  # Frames ahead
 )->Tensor:    # (..., D)
     "The latent `k` frames later."
-    if isinstance(k, bool) or not isinstance(k, int) or k < 0: raise ValueError(f"k: received {k!r}, expected a whole number of at least 0")
-    return self.predictor.ahead(as_latents(z, self.config.latent), k)
+    return self.predictor.ahead(as_latents(z, self.config.latent), check_whole("k", k))
 
 # %% ../nbs/04_models.ipynb #086f3637
 @patch
@@ -151,7 +150,9 @@ def checkpoint_path(
     if str(source) in packaged(): return Path(str(files("dvd_jepa")/"weights"/f"{source}.safetensors"))
     path = Path(source)
     path = path/"model.safetensors" if path.is_dir() else path
-    if not path.is_file(): raise FileNotFoundError(f"checkpoint: received {str(source)!r}, expected one of the packaged {', '.join(packaged()) or '(none)'}, a *.safetensors file or a run folder")
+    if not path.is_file():
+        names = ", ".join(packaged()) or "(none)"
+        raise FileNotFoundError(f"checkpoint: received {str(source)!r}, expected packaged weights ({names}), a *.safetensors file or a run folder")
     return path
 
 # %% ../nbs/04_models.ipynb #4c5d0b19

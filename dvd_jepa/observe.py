@@ -9,7 +9,7 @@ __all__ = ['stack', 'rows', 'pairs', 'labels', 'split_episodes', 'nearest', 'lea
 import torch
 from torch import Tensor
 
-from .core import as_frames
+from .core import as_frames, check_whole, wrong
 
 # %% ../nbs/03_observe.ipynb #652d8089
 def stack(
@@ -17,7 +17,7 @@ def stack(
     k:int=2,       # Frames per observation
 )->Tensor:         # (B, T-k+1, k*H*W)
     "Stack `k` consecutive frames so that velocity becomes visible."
-    frames = as_frames(frames, least=k)
+    frames = as_frames(frames, least=check_whole("k", k, 1))
     T = frames.shape[1]
     return torch.cat([frames[:, i:T-k+1+i].flatten(2) for i in range(k)], -1)
 
@@ -32,8 +32,8 @@ def pairs(
     frames:Tensor, # Grey levels in [0, 1], (n, T, H, W)
     k:int=2,       # Frames per observation
 )->tuple:          # obs and next obs, each ((T-k)*n, k*H*W), time-major
-    "Each observation beside the one a frame later."
-    table, n = rows(stack(frames, k)), len(frames)
+    "Each observation beside the one a frame later; ValueError for fewer than k + 1 frames in time."
+    table, n = rows(stack(as_frames(frames, least=k+1), k)), len(frames)
     return table[:-n], table[n:]
 
 # %% ../nbs/03_observe.ipynb #3af4ea87
@@ -50,11 +50,14 @@ def split_episodes(
     shares=(0.8, 0.1, 0.1),   # Train, calibration, test; must sum to 1
     seed:int=0,               # Same seed, same split
 )->tuple:                     # Sorted episode indices of each part, int64
-    "Split episodes, never frames."
-    if abs(sum(shares)-1) > 1e-9 or min(shares) < 0: raise ValueError(f"shares: received {tuple(shares)}, expected shares ≥ 0 that sum to 1")
+    "Split episodes, never frames; ValueError if a part with a share would stay empty."
+    check_whole("n", n, 1)
+    if abs(sum(shares)-1) > 1e-9 or min(shares) < 0: raise wrong("shares", tuple(shares), "shares ≥ 0 that sum to 1")
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
     ends = [round(n*sum(shares[:i+1])) for i in range(len(shares))]
-    return tuple(order[a:b].sort().values for a,b in zip([0, *ends], ends))
+    parts = tuple(order[a:b].sort().values for a,b in zip([0, *ends], ends))
+    if any(share and not len(part) for share,part in zip(shares, parts)): raise wrong("n", n, f"enough episodes for shares of {tuple(shares)}")
+    return parts
 
 # %% ../nbs/03_observe.ipynb #60720bbc
 def nearest(
@@ -66,6 +69,7 @@ def nearest(
     index = torch.cat([(norms - 2*q@table.T).argmin(1) for q in queries.split(512)])
     return index, (table[index]-queries).norm(dim=1)
 
+# %% ../nbs/03_observe.ipynb #aa891904
 def leakage(
     train:Tensor,      # Training frames, (n, T, H, W)
     test:Tensor,       # Test frames, (m, T, H, W)

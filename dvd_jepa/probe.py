@@ -74,14 +74,18 @@ def features(
 @torch.no_grad()
 def probe_report(
     model:WorldModel,
-    n:int=400,        # Training episodes for the probe, and as many held-out ones
-    seed:int=TEST_SEED, # Held-out episodes
-)->dict:              # name → position_rmse_px, position_r2, velocity_rmse_px, velocity_r2, all on held-out episodes
-    "Fit a line from each representation to the state on training episodes; score it on held-out ones."
+    n:int=500,        # Held-out episodes
+    seed:int=TEST_SEED, # They are drawn from it
+)->dict:              # data, and representations: name → position_rmse_px, position_r2, velocity_rmse_px, velocity_r2 on held-out episodes
+    "Fit a line from each representation to the state on the training episodes; score it on held-out ones."
     k, c = model.context, model.config
-    (frames, states), (new_frames, new_states) = (simulate(model.world, n, c.length, s) for s in (c.seed, seed))
-    obs, y, new_obs, new_y = stack(frames, k).flatten(0, 1), states[:, k-1:].flatten(0, 1), stack(new_frames, k).flatten(0, 1), new_states[:, k-1:].flatten(0, 1)
-    return {name: _score(ridge(f(obs), y)(f(new_obs)), new_y) for name,f in features(model, obs).items()}
+    def rows_of(n, s):
+        frames, states = simulate(model.world, n, c.length, s)
+        return stack(frames, k).flatten(0, 1), states[:, k-1:].flatten(0, 1)   # (n*(T-k+1), d), (n*(T-k+1), 4)
+    (obs, y), (new_obs, new_y) = rows_of(c.episodes, c.seed), rows_of(n, seed)
+    scores = {name: _score(ridge(f(obs), y)(f(new_obs)), new_y) for name,f in features(model, obs).items()}
+    data = dict(world=model.world.name, fitted_on=dict(episodes=c.episodes, seed=c.seed), scored_on=dict(episodes=n, seed=seed))
+    return dict(data=data, representations=scores)
 
 def _score(y_hat, y):
     (p_hat, v_hat), (p, v) = y_hat.split(2, 1), y.split(2, 1)

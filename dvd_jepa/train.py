@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .core import Config, seeded
+from .core import Config, one_thread, seeded, wrong
 from .losses import effective_rank, jepa_loss, latent_std
 from .models import WorldModel
 from .observe import labels, pairs
@@ -46,6 +46,7 @@ def train(
     optimizer = torch.optim.Adam(params, lr)
     for step in range(1, steps+1):
         loss, parts, z = loss_fn()
+        if not loss.isfinite(): raise FloatingPointError(f"{phase}: the loss is {loss.item()} at step {step} of {steps}; try a smaller step size")
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -53,7 +54,6 @@ def train(
         if step % every == 0 or step == steps: _look(phase, step, steps, loss, parts, z, on_step)
 
 def _look(phase, step, steps, loss, parts, z, on_step):
-    if not loss.isfinite(): raise FloatingPointError(f"{phase}: the loss is {loss.item()} at step {step} of {steps}; try a smaller step size")
     meters = (None, None) if z is None else (latent_std(z).mean().item(), effective_rank(z).item())
     if on_step: on_step(Step(phase, step, steps, loss.item(), {k: v.item() for k,v in parts.items()}, *meters))
 
@@ -68,17 +68,17 @@ def train_jepa(
     "Train online encoder and predictor; the target follows."
     c = model.config
     def loss_fn():
-        rows = torch.randint(0, len(obs), (c.batch,))
-        z = model.online(obs[rows])                                 # (B, D)
-        with torch.no_grad(): z_next = model.target(nxt[rows])      # (B, D)
+        batch = torch.randint(0, len(obs), (c.batch,))
+        z = model.online(obs[batch])                                # (B, D)
+        with torch.no_grad(): z_next = model.target(nxt[batch])     # (B, D)
         return *loss(z, model.predictor(z), z_next, c), z.detach()
     train([*model.online.parameters(), *model.predictor.parameters()], loss_fn, c.steps, c.lr, "jepa", model.update_target, on_step)
 
-# %% ../nbs/06_train.ipynb #4e8b2ef1
-def _train_readout(readout, z, wanted, steps, batch, lr, phase, on_step):
+# %% ../nbs/06_train.ipynb #2d0cd505
+def _train_readout(readout, z, wanted, steps, batch_size, lr, phase, on_step):
     def loss_fn():
-        rows = torch.randint(0, len(z), (batch,))
-        return nn.functional.mse_loss(readout(z[rows]), wanted[rows]), dict(), None
+        batch = torch.randint(0, len(z), (batch_size,))
+        return nn.functional.mse_loss(readout(z[batch]), wanted[batch]), dict(), None
     train(readout.parameters(), loss_fn, steps, lr, phase, on_step=on_step)
 
 def train_decoder(
@@ -115,11 +115,14 @@ def as_config(
     **changes,    # Fields to change; None leaves a field as it is
 )->Config:
     "Look a recipe up and change some fields; ValueError for unknown names and fields."
-    if isinstance(recipe, str) and recipe not in RECIPES: raise ValueError(f"recipe: received {recipe!r}, expected one of {', '.join(RECIPES)} or a Config")
+    known = f"one of {', '.join(RECIPES)} or a Config"
+    if isinstance(recipe, str) and recipe not in RECIPES: raise wrong("recipe", repr(recipe), known)
     config = RECIPES[recipe] if isinstance(recipe, str) else recipe
-    if not isinstance(config, Config): raise ValueError(f"recipe: received a {type(config).__name__}, expected one of {', '.join(RECIPES)} or a Config")
-    if unknown := set(changes) - set(Config.__dataclass_fields__): raise ValueError(f"fit: received unknown fields {sorted(unknown)}, expected fields of Config")
-    return replace(config, **{k: v for k,v in changes.items() if v is not None})
+    if not isinstance(config, Config): raise wrong("recipe", f"a {type(config).__name__}", known)
+    if unknown := set(changes) - set(Config.__dataclass_fields__): raise wrong("fit", f"unknown fields {sorted(unknown)}", "fields of Config")
+    changed = {k: v for k,v in changes.items() if v is not None and v != getattr(config, k)}
+    if set(changed) - {"seed"} and config.recipe in RECIPES: changed.setdefault("recipe", f"{config.recipe}, changed")
+    return replace(config, **changed)
 
 # %% ../nbs/06_train.ipynb #c287ae77
 def fit(
@@ -130,11 +133,12 @@ def fit(
     loss:Callable=jepa_loss,   # (z, z_hat, z_next, config) → total, parts
     **changes,                 # Further fields of Config to change
 )->WorldModel:
-    "Train a world model; the same recipe, world and seed give the same bits."
+    "Train a world model; the same recipe, world and seed give the same bits on one machine."
     config, world = as_config(recipe, seed=seed, **changes), world or World.classic()
+    if loss is not jepa_loss: config = replace(config, recipe=f"{config.recipe}, own loss")
     frames, states = simulate(world, config.episodes, config.length, config.seed)
     obs, nxt = pairs(frames, config.context)
-    with seeded(config.seed):
+    with one_thread(), seeded(config.seed):
         model = WorldModel(config, world)
         hook = partial(_remember, model.history, on_step)
         train_jepa(model, obs, nxt, hook, loss)

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .core import check_whole, wrong
+
 # %% ../nbs/02_world.ipynb #44060884
 @dataclass(frozen=True)
 class World:
@@ -42,12 +44,17 @@ class World:
 # %% ../nbs/02_world.ipynb #b8e85b4a
 def _check_world(w):
     object.__setattr__(w, "start", tuple(w.start))   # JSON knows lists only
-    if w.reflection not in ("clip", "mirror"): raise ValueError(f"World.reflection: received {w.reflection!r}, expected 'clip' or 'mirror'")
-    if not (isinstance(w.size, int) and w.size >= 4): raise ValueError(f"World.size: received {w.size!r}, expected a whole number of at least 4")
-    if not w.sigma > 0: raise ValueError(f"World.sigma: received {w.sigma!r}, expected more than 0 px")
-    if not 0 <= w.lo < w.hi: raise ValueError(f"World.margin: received {w.margin!r}, expected it in [0, {(w.size-1)/2}) px")
-    if not 0 < w.slowest <= w.fastest < w.hi-w.lo: raise ValueError(f"World speeds: received {w.slowest}–{w.fastest} px/frame, expected 0 < slowest <= fastest < {w.hi-w.lo}")
-    if len(w.start) != 2 or not w.lo <= w.start[0] <= w.start[1] <= w.hi: raise ValueError(f"World.start: received {w.start}, expected a range within [{w.lo}, {w.hi}] px")
+    numbers = dict(sigma=w.sigma, margin=w.margin, slowest=w.slowest, fastest=w.fastest, start0=w.start[0], start1=w.start[-1])
+    for name,value in numbers.items():
+        if not isinstance(value, (int, float)) or not np.isfinite(value): raise wrong(f"World.{name}", repr(value), "a finite number")
+    if w.reflection not in ("clip", "mirror"): raise wrong("World.reflection", repr(w.reflection), "'clip' or 'mirror'")
+    object.__setattr__(w, "size", check_whole("World.size", w.size, 4))
+    if not w.sigma > 0: raise wrong("World.sigma", w.sigma, "more than 0 px")
+    if not 0 <= w.lo < w.hi: raise wrong("World.margin", w.margin, f"it in [0, {(w.size-1)/2}) px")
+    if not 0 < w.slowest <= w.fastest < w.hi-w.lo:
+        raise wrong("World speeds", f"{w.slowest}–{w.fastest} px/frame", f"0 < slowest <= fastest < {w.hi-w.lo}")
+    if len(w.start) != 2 or not w.lo <= w.start[0] <= w.start[1] <= w.hi:
+        raise wrong("World.start", w.start, f"a range within [{w.lo}, {w.hi}] px")
 
 # %% ../nbs/02_world.ipynb #db061bc3
 WORLDS = {world.name: world for world in (World.classic(), World.varied(), World.fast())}
@@ -96,10 +103,10 @@ def _roll(world, p, v, length, strike=None, change=None, hold=0):
         states[:, t, :2], states[:, t, 2:] = p, v
     return states
 
-def _check_counts(**counts):
-    for name,(value,least) in counts.items():
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not least <= value < 2**32:
-            raise ValueError(f"{name}: received {value!r}, expected a whole number of at least {least}")
+def _check_counts(world, seed, **counts):
+    if not isinstance(world, World): raise wrong("world", repr(world), "a World, for example World.classic()")
+    for name,value in counts.items(): check_whole(name, value, 1)
+    if check_whole("seed", seed) >= 2**32: raise wrong("seed", seed, "less than 2**32")
 
 # %% ../nbs/02_world.ipynb #36d95696
 def simulate(
@@ -109,7 +116,7 @@ def simulate(
     seed:int=0,      # Same seed, same episodes
 )->tuple:            # frames float32 (n, T, H, W) in [0, 1]; states float32 (n, T, 4): y, x in px, vy, vx in px/frame
     "Let `n` logos bounce for `length` frames; ValueError for counts that are not whole and positive."
-    _check_counts(n=(n, 1), length=(length, 1), seed=(seed, 0))
+    _check_counts(world, seed, n=n, length=length)
     states = _roll(world, *_draw(world, np.random.RandomState(seed), (n, 2), world.start), length)
     return torch.from_numpy(render(world, states[..., :2])), torch.from_numpy(states)
 
@@ -121,8 +128,10 @@ def video(
     teleport_at:int=None,   # Frame at which a fresh position is drawn, or None
 )->tuple:                   # frames (T, H, W), states (T, 4), as in `simulate`
     "The original's single video, optionally with its teleport."
-    _check_counts(length=(length, 1), seed=(seed, 0))
-    rng, start = np.random.RandomState(seed), (world.start[0]+1, world.start[1]-1)
+    _check_counts(world, seed, length=length)
+    if teleport_at is not None and check_whole("teleport_at", teleport_at, 1) >= length: raise wrong("teleport_at", teleport_at, f"a frame before {length}")
+    shrink = min(1, (world.start[1]-world.start[0])/2)
+    rng, start = np.random.RandomState(seed), (world.start[0]+shrink, world.start[1]-shrink)
     p, v = _draw(world, rng, 2, start)
     states = _roll(world, p[None], v[None], length if teleport_at is None else teleport_at)
     if teleport_at is not None:
@@ -166,7 +175,7 @@ def _ghost(world, rng, frames, states, struck, m, tries=8):
 VIOLATIONS = {
     "teleport": Violation("jumps to another place and goes on from there", "px", 5.0, lambda w: (0, _half(w)), change=_teleport),
     "vanish": Violation("loses this share of its brightness, for good", "share", 1.0, lambda w: (0, 1), paint=_vanish),
-    "freeze": Violation("stands still for this many frames, then goes on", "frames", 8, lambda w: (0, np.inf), holds=True),
+    "freeze": Violation("stands still for this many frames, then goes on", "frames", 8, lambda w: (0, 10_000), holds=True),
     "reverse": Violation("turns back in mid-air, at this multiple of its speed", "×", 1.0, lambda w: (0, 3), mid_air=True,
                          change=lambda w, rng, p, v, m: (p, (-m*v).astype(np.float32))),
     "kick": Violation("changes its speed in mid-air to this multiple", "×", 1.5, lambda w: (0, 3), mid_air=True,
@@ -188,8 +197,17 @@ def _strike_times(clean_states, at, mid_air):
     turn[:, 1:] = (clean_states[:, 1:, 2:] != clean_states[:, :-1, 2:]).any(-1)
     near = turn.copy(); near[:, 1:] |= turn[:, :-1]; near[:, :-1] |= turn[:, 1:]
     ok = ~near & (np.arange(length) >= at)
-    if not ok.any(1).all(): raise ValueError(f"length: received {length}, expected room for a mid-air moment in every episode after frame {at}")
+    if not ok.any(1).all(): raise wrong("length", length, f"room for a mid-air moment in every episode after frame {at}")
     return ok.argmax(1)
+
+# %% ../nbs/02_world.ipynb #fcbfd221
+def _check_violation(world, kind, magnitude):
+    if kind not in VIOLATIONS: raise wrong("kind", repr(kind), f"one of {', '.join(VIOLATIONS)}")
+    violation = VIOLATIONS[kind]
+    m, (low, high) = violation.default if magnitude is None else magnitude, violation.limits(world)
+    if not isinstance(m, (int, float)) or not low < m <= high: raise wrong("magnitude", f"{m} for {kind!r}", f"it in ({low}, {high}] {violation.unit}")
+    if violation.holds: check_whole("magnitude", m, 1)
+    return violation, m
 
 # %% ../nbs/02_world.ipynb #c7d65bec
 def inject(
@@ -202,12 +220,9 @@ def inject(
     seed:int=0,             # Also the seed of the clean twins, as in `simulate`
 )->tuple:                   # Injected, and onset int64 (n,): the first frame that differs from the clean twin
     "Episodes in which reality breaks, paired with clean twins; ValueError for unknown kinds and magnitudes out of range."
-    if kind not in VIOLATIONS: raise ValueError(f"kind: received {kind!r}, expected one of {', '.join(VIOLATIONS)}")
-    violation = VIOLATIONS[kind]
-    m, (low, high) = violation.default if magnitude is None else magnitude, violation.limits(world)
-    if not low < m <= high: raise ValueError(f"magnitude: received {m} for {kind!r}, expected it in ({low}, {high}] {violation.unit}")
-    _check_counts(n=(n, 1), length=(length, 2), at=(at, 1), seed=(seed, 0))
-    if at >= length: raise ValueError(f"at: received {at}, expected a frame before the end of {length}")
+    _check_counts(world, seed, n=n, length=length, at=at)
+    violation, m = _check_violation(world, kind, magnitude)
+    if at >= length: raise wrong("at", at, f"a frame before the end of {length}")
     clean, clean_states = (x.numpy() for x in simulate(world, n, length, seed))
     strike, rng = _strike_times(clean_states, at, violation.mid_air), np.random.RandomState([seed, *kind.encode()])
     start = _draw(world, np.random.RandomState(seed), (n, 2), world.start)
@@ -216,5 +231,5 @@ def inject(
     frames = render(world, states[..., :2])
     if violation.paint: frames = violation.paint(world, rng, frames, states, np.arange(length) >= strike[:, None], m)
     differs = (frames != clean).any((2, 3))
-    if not differs.any(1).all(): raise ValueError(f"magnitude: received {m} for {kind!r}, which changes nothing in some episode")
+    if not differs.any(1).all(): raise wrong("magnitude", f"{m} for {kind!r}", "one that changes something in every episode")
     return Injected(*map(torch.from_numpy, (frames, clean, states))), torch.from_numpy(differs.argmax(1))

@@ -18,9 +18,19 @@ def imported(module):
     "Names of our modules that a module imports when it is imported (not when run as a program)."
     tree = ast.parse((top/"dvd_jepa"/f"{module}.py").read_text(encoding="utf-8"))
     body = [node for node in tree.body if not (isinstance(node, ast.If) and "__main__" in ast.unparse(node.test))]
-    froms = [n for node in body for n in ast.walk(node) if isinstance(n, ast.ImportFrom) and (n.level or (n.module or "").startswith("dvd_jepa"))]
-    names = {(n.module or "").removeprefix("dvd_jepa").strip(".").split(".")[0] for n in froms}
-    return {alias.name for n in froms if not n.module for alias in n.names} | names - {""}
+    return {name for node in body for n in ast.walk(node) for name in ours(n)}
+
+
+def ours(node):
+    "Modules of ours that one statement imports, however it is spelt."
+    if isinstance(node, ast.Import): return {a.name.split(".")[1] for a in node.names if a.name.startswith("dvd_jepa.")}
+    if not isinstance(node, ast.ImportFrom) or not (node.level or (node.module or "").split(".")[0] == "dvd_jepa"): return set()
+    module = (node.module or "").removeprefix("dvd_jepa").strip(".")
+    return {module.split(".")[0]} if module else {a.name for a in node.names}
+
+
+@pytest.mark.parametrize("statement", ["import dvd_jepa.cli", "from dvd_jepa import cli", "from . import cli", "from .cli import app", "from dvd_jepa.cli import app"])
+def test_the_import_reader_sees_every_spelling(statement): assert ours(ast.parse(statement).body[0]) == {"cli"}
 
 
 def test_every_chapter_exports_a_module():

@@ -12,7 +12,10 @@ from urllib.request import urlopen
 import numpy as np
 import pytest
 import torch
+from dvd_jepa import cli
 from dvd_jepa.cli import main
+from dvd_jepa.core import Config
+from dvd_jepa.train import fit
 from dvd_jepa.world import World, inject, video
 from PIL import Image
 
@@ -21,7 +24,7 @@ QUICK = ["--steps", "20"]
 
 def start(*args, cwd=None, module=None):
     run = ["-m", module] if module else ["-c", "from dvd_jepa.cli import main; main()"]
-    env = {**os.environ, "COLUMNS": "120", "TERM": "dumb", "PYTHONIOENCODING": "utf-8", "IN_TEST": "1"}
+    env = {**os.environ, "COLUMNS": "120", "TERM": "dumb", "PYTHONIOENCODING": "utf-8"}
     return subprocess.Popen([sys.executable, *run, *map(str, args)], cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8")
 
 
@@ -68,7 +71,7 @@ def test_two_runs_with_one_seed_are_the_same_bytes(run, tmp_path):
 
 def test_evaluate_recomputes_metrics(run):
     before = json.loads((run/"metrics.json").read_text())
-    (run/"metrics.json").unlink()
+    (run/"metrics.json").write_text("half a fi")
     assert dvd_jepa("evaluate", run)[0] == 0
     after = json.loads((run/"metrics.json").read_text())
     for part in ("config", "published", "forecast", "probe", "surprise", "collapse"): assert after[part] == before[part]
@@ -84,8 +87,9 @@ def test_dream_and_export(run, tmp_path):
 def test_pure_draws_without_a_decoder():
     code, out, err = dvd_jepa("pure", *QUICK)
     assert code == 0, err
-    assert "in lieu of a picture" in out and "@" in out
-    numbers = out.split("in lieu of a picture:")[1].split("It knows")[0].split()
+    pictures = [block for block in out.split("\n\n") if block.lstrip().startswith("frame ")]
+    assert len(pictures) == 8 and all("o" in p.split("\n", 1)[1] or "@" in p for p in pictures), "reality is in every picture"
+    numbers = out.split("in lieu of a picture:")[1].split("It knew")[0].split()
     assert len(numbers) == 32 and all(np.isfinite(float(n)) for n in numbers)
 
 
@@ -100,6 +104,11 @@ def test_monitor_answers_with_its_exit_code(tmp_path):
     assert Image.open(tmp_path/"plot.png").size[0] > 600
 
 
+def test_monitor_keeps_the_asked_rate(tmp_path):
+    threshold = lambda rate: float(dvd_jepa("monitor", "--false-alarms", rate)[1].split("threshold ")[1].split(")")[0])
+    assert threshold(0.01) < threshold(0.001)
+
+
 def test_help_teaches():
     code, out, _ = dvd_jepa("--help")
     assert code == 0
@@ -110,6 +119,10 @@ def test_wrong_calls_get_one_line(tmp_path, fails):
     fails("train", "--recipe", "clasic", says="received 'clasic', expected one of")
     fails("train", "--world", "flat", says="received 'flat', expected one of")
     fails("train", "--seed", "-1", says="Config.seed: received -1")
+    fails("train", "--world", "fast", says="never trained on")
+    fails("monitor", tmp_path/"video.npy", "--inject", "kick", says="one or the other")
+    fails("monitor", "--plot", tmp_path/"plot", says="expected a path that ends in .png")
+    assert not list(tmp_path.iterdir()), "a refused call leaves nothing behind"
     (tmp_path/"file").write_text("in the way")
     fails("train", "--out", tmp_path/"file"/"run", says="expected a folder that can be written")
     fails("monitor", "--inject", "explode", says="received 'explode', expected one of")
@@ -134,7 +147,9 @@ def test_wrong_checkpoints_are_named(tmp_path, run, fails):
     (np.full((10, 16, 16), 7.), "expected them in [0, 1]"),
     (np.zeros((10, 16, 16), np.uint8), "divide bytes by 255"),
     (np.zeros((2, 16, 16)), "expected at least 3"),
-], ids=["size", "shape", "nan", "range", "bytes", "short"])
+    (np.full((10, 16, 16), "a"), "dtype <U1, expected numbers"),
+    (np.zeros((10, 16, 16), complex), "expected floating point"),
+], ids=["size", "shape", "nan", "range", "bytes", "short", "text", "complex"])
 def test_wrong_videos_are_named(tmp_path, content, says, fails):
     np.save(tmp_path/"video.npy", content)
     fails("monitor", tmp_path/"video.npy", says=says)
@@ -143,6 +158,8 @@ def test_wrong_videos_are_named(tmp_path, content, says, fails):
 def test_not_a_video(tmp_path, fails):
     (tmp_path/"video.npy").write_text("hello")
     fails("monitor", tmp_path/"video.npy", says="not a plain .npy array")
+    (tmp_path/"zip.npy").write_bytes(b"PK\x03\x04 and then nothing")
+    fails("monitor", tmp_path/"zip.npy", says="not a plain .npy array")
     fails("monitor", tmp_path/"missing.npy", says="no file at")
 
 
@@ -157,7 +174,17 @@ def free_port():
         return s.getsockname()[1]
 
 
-def test_demo_trains_and_opens_the_dashboard(tmp_path, run):
+def test_demo_trains_where_there_are_no_weights(tmp_path, monkeypatch):
+    trained, opened = [], []
+    monkeypatch.setattr(cli, "train", lambda folder: (trained.append(folder), fit(Config(episodes=20, steps=5, decoder_steps=5, probe_steps=5)).save(folder/"model.safetensors")))
+    monkeypatch.setattr(subprocess, "call", lambda command, env: opened.append((command, env["DVD_JEPA_MODEL"])) or 0)
+    for _ in range(2):
+        with pytest.raises(SystemExit): main(["demo", "--run", str(tmp_path/"run"), "--headless"])
+    assert trained == [tmp_path/"run"], "once, not twice"
+    assert len(opened) == 2 and "streamlit" in opened[0][0] and opened[0][1] == str(tmp_path/"run")
+
+
+def test_demo_opens_the_dashboard(run):
     port = free_port()
     process = start("demo", "--run", run, "--headless", "--port", port, cwd=Path(__file__).parent.parent)
     try:
