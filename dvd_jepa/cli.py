@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from .core import as_frames, check_writable, write_json, wrong
+from .core import as_frames, check_writable, remove_unfinished, write_json, wrong
 from .evaluate import evaluate as evaluate_model
 from .evaluate import write_dream, write_run
 from .export import export_web
@@ -225,6 +225,7 @@ def demo(
     load(run)
     flags = dict(headless=str(headless).lower(), port=port, showEmailPrompt="false")
     flags = [*(f"--server.{k}={v}" for k,v in flags.items()), "--browser.gatherUsageStats=false"]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))   # takes the dashboard along
     code = subprocess.call([sys.executable, "-m", "streamlit", "run", str(page), *flags], env={**os.environ, "DVD_JEPA_MODEL": str(run)})
     raise typer.Exit(code)
 
@@ -234,13 +235,19 @@ def _dashboard():
         if page.is_file(): return page
     raise FileNotFoundError(f"demo: no dashboard at {places[1]}; the dashboard lives in the project's checkout, run this command there")
 
-# %% ../nbs/12_cli.ipynb #048c77cc
+# %% ../nbs/12_cli.ipynb #f5b4388c
+def _stop(*_):
+    "Leave at once: an exception raised here could be swallowed by whatever is running."
+    remove_unfinished()
+    err.show_cursor()
+    os._exit(143)
+
 def main(
     args=None, # Arguments, or None for the command line's
 ):
     "Entry point of `dvd-jepa`."
     torch.set_num_threads(1)   # see chapter 00: never in its own way
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, _stop)
     try: app(args, prog_name="dvd-jepa")
     except (ValueError, OSError, ArithmeticError) as e:
         err.print(f"error: {e}", style="red", markup=False, highlight=False, soft_wrap=True)

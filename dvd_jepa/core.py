@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TEST_SEED', 'CALIBRATION_SEED', 'FORMAT', 'one_thread', 'wrong', 'check_whole', 'Config', 'config_to_json',
-           'config_from_json', 'seeded', 'as_frames', 'as_latents', 'atomic_write', 'write_json', 'check_writable',
-           'save_tensors', 'load_tensors']
+           'config_from_json', 'seeded', 'as_frames', 'as_latents', 'remove_unfinished', 'atomic_write', 'write_json',
+           'check_writable', 'save_tensors', 'load_tensors']
 
 # %% ../nbs/00_core.ipynb #0eabba74
 import hashlib
@@ -162,6 +162,13 @@ def as_latents(
     if z.numel() == 0: raise wrong(name, f"shape {tuple(z.shape)}", "at least one latent")
     return _check_values(z.float(), name, "")
 
+# %% ../nbs/00_core.ipynb #7db21ae7
+_unfinished = set()   # temporary files that are being written
+
+def remove_unfinished():
+    "Remove temporary files that are being written; for a program that is told to stop at once."
+    for path in list(_unfinished): path.unlink(missing_ok=True)
+
 # %% ../nbs/00_core.ipynb #3fc31f29
 @contextmanager
 def atomic_write(
@@ -171,11 +178,14 @@ def atomic_write(
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
+    _unfinished.add(temporary)
     try:
         yield temporary
         with open(temporary, "rb+") as f: os.fsync(f.fileno())
         os.replace(temporary, path)
-    finally: temporary.unlink(missing_ok=True)
+    finally:
+        temporary.unlink(missing_ok=True)
+        _unfinished.discard(temporary)
 
 # %% ../nbs/00_core.ipynb #f0930955
 def write_json(

@@ -130,7 +130,7 @@ def test_wrong_calls_get_one_line(tmp_path, fails):
 
 
 def test_wrong_checkpoints_are_named(tmp_path, run, fails):
-    fails("dream", tmp_path/"missing.safetensors", says="expected one of the packaged")
+    fails("dream", tmp_path/"missing.safetensors", says="expected packaged weights")
     whole = (run/"model.safetensors").read_bytes()
     (tmp_path/"short.safetensors").write_bytes(whole[:5000])
     fails("dream", tmp_path/"short.safetensors", says="truncated")
