@@ -4,7 +4,7 @@ import os
 import dvd_jepa
 import streamlit as st
 from dvd_jepa.core import TEST_SEED
-from dvd_jepa.evaluate import forecast_report
+from dvd_jepa.evaluate import forecast_report, horizon_text, metrics_beside, skill_figure
 from dvd_jepa.models import checkpoint_path
 from dvd_jepa.show import ALARM, REALITY, curves, filmstrip, player
 from dvd_jepa.surprise import calibration_frames, conformal_threshold
@@ -16,8 +16,12 @@ st.set_page_config("DVD-JEPA", page_icon="📀", layout="wide")
 @st.cache_resource(show_spinner="loading weights")
 def load(path, changed): return dvd_jepa.load(path)
 
-@st.cache_data(show_spinner="dreaming 500 held-out episodes")
-def horizon(path, changed): return forecast_report(load(path, changed))
+@st.cache_data(show_spinner="dreaming 500 held-out episodes, and asking everybody else")
+def horizon(path, changed):
+    "The forecast report and the headlines over seeds that lie beside the weights; measured now if none does."
+    model = load(path, changed)
+    kept = metrics_beside(path, model)
+    return kept.get("forecast") or forecast_report(model), kept.get("seeds")
 
 @st.cache_data(show_spinner="calibrating on clean episodes")
 def threshold(path, changed, per_thousand):
@@ -59,13 +63,17 @@ def dream_section(where, model):
 def horizon_section(where, model):
     st.header("Horizon")
     if model.decoder is None: return st.info("These weights have no decoder, so their dreams can't be compared with frames.")
-    report = horizon(*where)
+    report, seeds = horizon(*where)
     lost = report["worse_than_mean_frame_from"]
-    st.write(f"On {report['data']['episodes']} held-out episodes the dream is valid (skill ≥ 0.5) for **{report['valid_horizon']} steps**"
-             + (f", and from step **{lost}** on the average frame is the better prophet." if lost else "."))
-    fig = curves({"dream": report["mse"], **report["baselines"]}, x=range(1, report["data"]["steps"]+1), marks={"valid horizon": report["valid_horizon"]},
-                 title="Dream error against three baselines that understand nothing", x_label="steps ahead (frames)", y_label="MSE (grey level²)")
-    st.plotly_chart(fig, width="stretch", key="horizon")
+    further = [name for name,r in report["baselines"].items() if r["valid_horizon"] > report["valid_horizon"]]
+    st.write(f"On {report['data']['episodes']} held-out episodes the dream is valid (skill ≥ 0.5) for **{horizon_text(report, report['data']['steps'])} steps**"
+             + (f", and from step **{lost}** on the average frame is the better prophet." if lost else ".")
+             + (f" Further than the dream: {', '.join(further)}." if further else "")
+             + " **Look where each line falls below one half; bands are 95 % intervals over episodes.**")
+    if seeds:
+        over = seeds["headlines"]["forecast.valid_horizon"]
+        st.caption(f"Trained with {len(over['values'])} seeds, the recipe's dreams were valid for {over['median']:g} steps (worst {over['min']}, best {over['max']}).")
+    st.plotly_chart(skill_figure(report), width="stretch", key="horizon")
 
 
 def anomaly_section(where, model):

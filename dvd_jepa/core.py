@@ -68,6 +68,7 @@ class Config:
     steps:int = 2500                   # Optimizer steps of the JEPA
     batch:int = 256                    # Rows per step, for JEPA and decoder
     lr:float = 1e-3                    # Adam's step size, for JEPA and decoder
+    train_encoder:bool = True          # Off: the encoder stays as it was drawn, and only what reads it is trained
     tau:float = 0.99                   # The target encoder keeps this share of itself at each step
     variance_weight:float = 1.0        # Weight of the variance hinge (VICReg, eq. 1)
     covariance_weight:float = 0.0      # Weight of the covariance penalty (VICReg, eq. 4)
@@ -90,6 +91,7 @@ def _check_config(c):
     for name,(lo,hi) in _within.items():
         value = getattr(c, name)
         if not (isinstance(value, (int, float)) and lo <= value <= hi): raise wrong(f"Config.{name}", repr(value), f"a number in [{lo}, {hi}]")
+    if not isinstance(c.train_encoder, bool): raise wrong("Config.train_encoder", repr(c.train_encoder), "True or False")
     if c.seed >= TEST_SEED: raise wrong("Config.seed", c.seed, f"less than {TEST_SEED:,}: from there on, seeds are held out")
     if c.length < c.context + 2: raise wrong("Config.length", c.length, f"at least context + 2 = {c.context+2}")
     for name in ("encoder_hidden", "predictor_hidden", "decoder_hidden"):

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from .core import write_json
-from .models import WorldModel
+from .core import write_json, wrong
+from .models import MLPPredictor, WorldModel
 from .surprise import calibration_frames, conformal_threshold
 from .world import video
 
@@ -39,7 +39,8 @@ def _layers(net): return [dict(n_in=layer.in_features, n_out=layer.out_features,
 def browser_weights(
     model:WorldModel, # Its weights must be exact in float16, see `rounded`
 )->dict:              # Networks as layers; weights are base64 of little-endian float16, row-major (n_out, n_in)
-    "All that another language needs to run this model."
+    "All that another language needs to run this model; ValueError for a predictor that isn't a stack of linear layers."
+    if not isinstance(model.predictor, MLPPredictor): raise wrong("export", f"a predictor of class {type(model.predictor).__name__}", "an MLPPredictor")
     nets = dict(encoder=model.target, predictor=model.predictor.net)
     if model.decoder is not None: nets["decoder"] = model.decoder.net
     if model.probe is not None: nets["probe"] = [model.probe]

@@ -15,7 +15,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
 
-from .core import Config, as_frames, as_latents, check_whole, config_from_json, config_to_json, load_tensors, save_tensors, seeded
+from .core import Config, as_frames, as_latents, check_whole, config_from_json, config_to_json, load_tensors, save_tensors, seeded, wrong
 from .observe import stack
 from .world import World
 
@@ -34,9 +34,6 @@ class MLPPredictor(nn.Module):
         super().__init__()
         self.net = mlp(latent, *hidden, latent)
     def forward(self, z): return self.net(z)                 # (..., D) → (..., D)
-    def ahead(self, z, k):                                   # k steps, one after the other
-        for _ in range(k): z = self(z)
-        return z
 
 class Decoder(nn.Module):
     "Latent → frame, with a sigmoid to keep grey levels in [0, 1]."
@@ -49,15 +46,16 @@ class Decoder(nn.Module):
 class WorldModel(nn.Module):
     "A JEPA: online and target encoder, predictor; decoder and position probe are optional readouts."
     def __init__(self,
-        config:Config=Config(),     # Sizes of the parts
-        world:World=World.classic() # The world it is made for
+        config:Config=Config(),      # Sizes of the parts
+        world:World=World.classic(), # The world it is made for
+        predictor=None               # Config → nn.Module that maps latents (..., D) to the next ones; None for MLPPredictor
     ):
         super().__init__()
         self.config, self.world, self.history = config, world, []
         observation = config.context * world.size**2
         self.online = mlp(observation, *config.encoder_hidden, config.latent)
         self.target = mlp(observation, *config.encoder_hidden, config.latent)
-        self.predictor = MLPPredictor(config.latent, config.predictor_hidden)
+        self.predictor = _checked(predictor(config), config.latent) if predictor else MLPPredictor(config.latent, config.predictor_hidden)
         self.target.load_state_dict(self.online.state_dict())
         self.target.requires_grad_(False)
         self.decoder = self.probe = None
@@ -69,6 +67,13 @@ class WorldModel(nn.Module):
     def __repr__(self):
         parts = [name for name in ("online", "target", "predictor", "decoder", "probe") if getattr(self, name) is not None]
         return f"WorldModel({self.config.recipe!r}, seed={self.config.seed}, world={self.world.name!r}, parts: {', '.join(parts)})"
+
+@torch.no_grad()
+def _checked(predictor, latent):
+    if not isinstance(predictor, nn.Module): raise wrong("predictor", f"one that makes a {type(predictor).__name__}", "one that makes an nn.Module from a Config")
+    came = tuple(predictor(torch.zeros(2, 3, latent)).shape)
+    if came != (2, 3, latent): raise wrong("predictor", f"one that maps (2, 3, {latent}) to {came}", f"one that maps (..., {latent}) to (..., {latent})")
+    return predictor
 
 # %% ../nbs/04_models.ipynb #0b1b5e4e
 @patch
@@ -93,7 +98,10 @@ def predict(self:WorldModel,
     k:int=1,  # Frames ahead
 )->Tensor:    # (..., D)
     "The latent `k` frames later."
-    return self.predictor.ahead(as_latents(z, self.config.latent), check_whole("k", k))
+    z, k = as_latents(z, self.config.latent), check_whole("k", k)
+    if hasattr(self.predictor, "ahead"): return self.predictor.ahead(z, k)
+    for _ in range(k): z = self.predictor(z)
+    return z
 
 # %% ../nbs/04_models.ipynb #086f3637
 @patch
@@ -136,7 +144,7 @@ def save(self:WorldModel,
 ):
     "Save weights, config, world and history; equal models give equal bytes."
     weights = {k: v for k,v in self.state_dict().items() if not k.startswith("online.")}
-    save_tensors(path, weights, dict(config=config_to_json(self.config), world=asdict(self.world), history=self.history))
+    save_tensors(path, weights, dict(config=config_to_json(self.config), world=asdict(self.world), predictor=type(self.predictor).__name__, history=self.history))
 
 def packaged()->list:
     "Names of the weights that come with the package."
@@ -158,12 +166,15 @@ def checkpoint_path(
 # %% ../nbs/04_models.ipynb #4c5d0b19
 def load(
     source="classic", # Name of packaged weights, a checkpoint, or a run folder
+    predictor=None,   # As in `WorldModel`, for a checkpoint whose predictor isn't one of the library's
 )->WorldModel:
     "Load a world model; FileNotFoundError if missing, ValueError if foreign or damaged."
     path = checkpoint_path(source)
     weights, meta = load_tensors(path)
     try:
-        with seeded(0): model = WorldModel(config_from_json(meta["config"]), World(**meta["world"]))
+        with seeded(0): model = WorldModel(config_from_json(meta["config"]), World(**meta["world"]), predictor)
+        made = meta.get("predictor", "MLPPredictor")
+        if made != type(model.predictor).__name__: raise wrong(f"checkpoint {path}", f"a predictor of class {made}", f"load(..., predictor={made})")
         model.online, model.history = None, meta["history"]
         if any(k.startswith("decoder.") for k in weights): model.add_decoder()
         if any(k.startswith("probe.") for k in weights): model.add_probe()

@@ -12,11 +12,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .core import TEST_SEED, seeded
-from .models import WorldModel
+from .core import TEST_SEED, Config, seeded
+from .dream import INTERVALS, interval, resamples
+from .models import WorldModel, mlp
 from .observe import stack
 from .show import ascii_frame
-from .world import simulate
+from .world import World, simulate
 
 # %% ../nbs/08_probe.ipynb #140c010e
 class LinearProbe(NamedTuple):
@@ -62,34 +63,46 @@ def pca(
     return lambda o: (o - mean) @ axes
 
 def features(
-    model:WorldModel,
-    obs:Tensor,       # Training observations, for PCA to fit on, (N, d)
-)->dict:              # name → function from observations (N, d) to features (N, F)
-    "The model's latent and its rivals at the same dimension."
-    with seeded(model.config.seed+1): untrained = WorldModel(model.config, model.world).target
-    return {"JEPA latent": model.target, "PCA of the pixels": pca(obs, model.config.latent), "untrained encoder": untrained,
-            "constant": lambda o: o[:, :1]*0, "raw pixels (ceiling)": lambda o: o}
+    forecaster,       # A WorldModel, or another Forecaster that has `encode`
+    frames:Tensor,    # Training frames, for PCA to fit on, (n, T, H, W)
+)->dict:              # name → function from frames (n, T, H, W) to features (n, T - context + 1, F)
+    "What a forecaster keeps of each observation, and rivals at the same dimension."
+    k, dim, config = forecaster.context, forecaster.encode(frames[:1]).shape[-1], getattr(forecaster, "config", Config())
+    obs = stack(frames, k)
+    with seeded(config.seed+1): untrained = mlp(obs.shape[-1], *config.encoder_hidden, dim)
+    components = pca(obs.flatten(0, 1), dim)
+    return {_own(forecaster): forecaster.encode, "PCA of the pixels": lambda f: components(stack(f, k)), "untrained encoder": lambda f: untrained(stack(f, k)),
+            "constant": lambda f: stack(f, k)[..., :1]*0, "raw pixels (ceiling)": lambda f: stack(f, k)}
 
-# %% ../nbs/08_probe.ipynb #141e332a
+def _own(forecaster): return "JEPA latent" if isinstance(forecaster, WorldModel) else type(forecaster).__name__
+
+# %% ../nbs/08_probe.ipynb #68f85b61
 @torch.no_grad()
 def probe_report(
-    model:WorldModel,
-    n:int=500,        # Held-out episodes
+    forecaster,         # A WorldModel, or another Forecaster that has `encode`
+    world:World=None,   # Where it is tested, or None for its own
+    n:int=500,          # Held-out episodes
     seed:int=TEST_SEED, # They are drawn from it
-)->dict:              # data, and representations: name → position_rmse_px, position_r2, velocity_rmse_px, velocity_r2 on held-out episodes
+    beside:bool=True,   # Also ask those who learned nothing?
+)->dict:                # data, and representations: name → position_rmse_px, position_r2, velocity_rmse_px, velocity_r2, each with its `…_interval`
     "Fit a line from each representation to the state on the training episodes; score it on held-out ones."
-    k, c = model.context, model.config
-    def rows_of(n, s):
-        frames, states = simulate(model.world, n, c.length, s)
-        return stack(frames, k).flatten(0, 1), states[:, k-1:].flatten(0, 1)   # (n*(T-k+1), d), (n*(T-k+1), 4)
-    (obs, y), (new_obs, new_y) = rows_of(c.episodes, c.seed), rows_of(n, seed)
-    scores = {name: _score(ridge(f(obs), y)(f(new_obs)), new_y) for name,f in features(model, obs).items()}
-    data = dict(world=model.world.name, fitted_on=dict(episodes=c.episodes, seed=c.seed), scored_on=dict(episodes=n, seed=seed))
+    k, c, world = forecaster.context, getattr(forecaster, "config", Config()), world or forecaster.world
+    home = getattr(forecaster, "world", world)
+    (frames, states), (new_frames, new_states) = simulate(home, c.episodes, c.length, c.seed), simulate(world, n, c.length, seed)
+    y, new_y, weights = states[:, k-1:].flatten(0, 1), new_states[:, k-1:], resamples(n)
+    asked = features(forecaster, frames) if beside else {_own(forecaster): forecaster.encode}
+    scores = {name: _score(ridge(f(frames).flatten(0, 1), y)(f(new_frames)), new_y, weights) for name,f in asked.items()}
+    data = dict(fitted_on=dict(world=home.name, episodes=c.episodes, seed=c.seed), scored_on=dict(world=world.name, episodes=n, seed=seed), intervals=INTERVALS)
     return dict(data=data, representations=scores)
 
-def _score(y_hat, y):
-    (p_hat, v_hat), (p, v) = y_hat.split(2, 1), y.split(2, 1)
-    return dict(position_rmse_px=rmse(p_hat, p), position_r2=r2(p_hat, p), velocity_rmse_px=rmse(v_hat, v), velocity_r2=r2(v_hat, v))
+def _score(y_hat, y, weights):                                   # (n, T, 4), (n, T, 4), (draws, n)
+    error, y = (y_hat-y).double().square().mean(1), y.double()   # per episode
+    def scores(w):
+        mse, variance = w@error, w@y.square().mean(1) - (w@y.mean(1)).square()
+        parts = {what: (mse[:, i:i+2].mean(1).sqrt(), (1-mse/variance)[:, i:i+2].mean(1)) for what,i in (("position", 0), ("velocity", 2))}
+        return {f"{what}_{unit}": v for what,part in parts.items() for unit,v in zip(("rmse_px", "r2"), part)}
+    point, sampled = scores(torch.full((1, len(y)), 1/len(y)).double()), scores(weights)
+    return {k: v.item() for k,v in point.items()} | {f"{k}_interval": interval(sampled[k]).tolist() for k in point}
 
 # %% ../nbs/08_probe.ipynb #64062696
 def ascii_dream(

@@ -22,7 +22,8 @@ from .core import atomic_write, wrong
 # %% ../nbs/01_show.ipynb #b1387cc9
 REALITY, DREAM, ALARM, BASELINE = "#2f7fd9", "#e8930c", "#d93a3a", "#8a8f98"
 BASELINES = {"black frame": "dot", "mean frame": "dash", "persistence": "dashdot"}   # all grey, told apart by their dashes
-COLORS = {"reality": REALITY, "dream": DREAM, **dict.fromkeys(BASELINES, BASELINE)}
+COLORS = {"reality": REALITY, "dream": DREAM, **dict.fromkeys(BASELINES, BASELINE),
+          "constant velocity": "#8e5bd0", "nearest neighbour": "#2a9d6f", "pixel predictor": "#a8505f", "untrained encoder": "#4aa3a2"}
 _cycle = [DREAM, REALITY, "#2a9d6f", "#8e5bd0", BASELINE, "#b8860b", "#4aa3a2"]
 
 _axis = dict(gridcolor="#e3e6ea", zerolinecolor="#d0d4da", automargin=True)
@@ -40,20 +41,27 @@ def curves(
     colors:dict=None, # name → colour; reality, dream and the baselines have theirs already
     marks:dict=None,  # name → x of a vertical line
     levels:dict=None, # name → y of a horizontal line
+    bands:dict=None,  # name of a line → its lower and upper bound, (2, T)
     log_y:bool=False, # Logarithmic y axis?
     height:int=360,   # Pixels
 )->go.Figure:
     "Draw named lines over one x axis."
-    fig, colors = go.Figure(), {**COLORS, **(colors or {})}
+    fig, colors = go.Figure(), {**dict(zip(lines, _cycle*len(lines))), **COLORS, **(colors or {})}
+    at = lambda y: np.arange(len(y)) if x is None else np.asarray(x)
+    for name,(low, high) in (bands or {}).items(): _add_band(fig, name, at(low), np.asarray(low), np.asarray(high), colors[name])
     for name,y in lines.items():
-        y = np.asarray(y, dtype=float)
-        line = dict(width=2, color=colors.get(name), dash=BASELINES.get(name))
-        fig.add_scatter(x=np.arange(len(y)) if x is None else np.asarray(x), y=np.round(y, 6), name=name, mode="lines", line=line)
+        line = dict(width=2, color=colors[name], dash=BASELINES.get(name))
+        fig.add_scatter(x=at(y), y=np.asarray(y, dtype=np.float32), name=name, mode="lines", line=line)
     for name,at in (marks or {}).items(): fig.add_vline(x=float(at), line=dict(color=ALARM, dash="dot"), annotation_text=name)
     for name,at in (levels or {}).items(): _add_level(fig, name, float(at), log_y)
     fig.update_layout(title=title, xaxis_title=x_label, yaxis_title=y_label, height=height, showlegend=len(lines) > 1, template=TEMPLATE)
     if log_y: fig.update_yaxes(type="log", exponentformat="power")
     return fig
+
+def _add_band(fig, name, x, low, high, color):
+    rgb = ",".join(str(int(color[i:i+2], 16)) for i in (1, 3, 5))
+    fig.add_scatter(x=np.concatenate([x, x[::-1]]), y=np.concatenate([high, low[::-1]]).astype(np.float32), name=f"{name}, interval", showlegend=False,
+                    mode="lines", line=dict(width=0, color=color), fill="toself", fillcolor=f"rgba({rgb},.2)", hoverinfo="skip")
 
 def _add_level(fig, name, at, log_y):
     fig.add_hline(y=at, line=dict(color=BASELINE, dash="dash"))
@@ -71,8 +79,9 @@ def save_png(
     mpl = Figure(figsize=(8.2, fig.layout.height/100), dpi=100, layout="constrained")
     ax = mpl.add_subplot()
     dashes = dict(dot=":", dash="--", dashdot="-.")
-    for trace,color in zip(fig.data, _cycle*len(fig.data)):
-        ax.plot(trace.x, trace.y, lw=1.8, ls=dashes.get(trace.line.dash, "-"), color=trace.line.color or color, label=trace.name)
+    for trace in fig.data:
+        if trace.fill: ax.fill(trace.x, trace.y, color=trace.line.color, alpha=.2, lw=0); continue
+        ax.plot(trace.x, trace.y, lw=1.8, ls=dashes.get(trace.line.dash, "-"), color=trace.line.color, label=trace.name)
     for shape,note in zip(fig.layout.shapes, fig.layout.annotations): _draw_level(ax, shape, note.text)
     x, y = fig.layout.xaxis, fig.layout.yaxis
     ax.set(title=fig.layout.title.text, xlabel=x.title.text, ylabel=y.title.text, yscale=y.type or "linear")

@@ -65,14 +65,23 @@ def train_jepa(
     on_step:Callable=None,
     loss:Callable=jepa_loss, # (z, z_hat, z_next, config) → total, parts
 ):
-    "Train online encoder and predictor; the target follows."
+    "Train online encoder and predictor; the target follows. Without `train_encoder` the predictor alone learns."
     c = model.config
+    if not c.train_encoder: _standardise(model, obs)
     def loss_fn():
         batch = torch.randint(0, len(obs), (c.batch,))
-        z = model.online(obs[batch])                                # (B, D)
+        with torch.set_grad_enabled(c.train_encoder): z = model.online(obs[batch])   # (B, D)
         with torch.no_grad(): z_next = model.target(nxt[batch])     # (B, D)
         return *loss(z, model.predictor(z), z_next, c), z.detach()
-    train([*model.online.parameters(), *model.predictor.parameters()], loss_fn, c.steps, c.lr, "jepa", model.update_target, on_step)
+    learns = [*(model.online.parameters() if c.train_encoder else ()), *model.predictor.parameters()]
+    train(learns, loss_fn, c.steps, c.lr, "jepa", model.update_target if c.train_encoder else None, on_step)
+
+@torch.no_grad()
+def _standardise(model, obs):
+    "Bring the outputs of an encoder that won't learn to mean 0 and std 1 over `obs`, so that what reads it has something to hold on to."
+    z, last = model.online(obs), model.online[-1]
+    last.weight.div_(z.std(0)[:, None]), last.bias.sub_(z.mean(0)).div_(z.std(0))
+    model.target.load_state_dict(model.online.state_dict())
 
 # %% ../nbs/06_train.ipynb #2d0cd505
 def _train_readout(readout, z, wanted, steps, batch_size, lr, phase, on_step):
@@ -108,6 +117,7 @@ def train_probe(
 RECIPES = {
     "classic": Config(),                                # The published recipe
     "pure": Config(recipe="pure", decoder_steps=0),     # The same JEPA; it understands and won't draw
+    "untrained": Config(recipe="untrained", train_encoder=False),   # A baseline: its encoder never learns
 }
 
 def as_config(
@@ -131,15 +141,17 @@ def fit(
     seed:int=None,             # Or None for the recipe's own
     on_step:Callable=None,     # Called with a Step now and then
     loss:Callable=jepa_loss,   # (z, z_hat, z_next, config) → total, parts
+    predictor:Callable=None,   # Config → nn.Module, latents (..., D) to the next ones; None for MLPPredictor
     **changes,                 # Further fields of Config to change
 )->WorldModel:
     "Train a world model; the same recipe, world and seed give the same bits on one machine."
     config, world = as_config(recipe, seed=seed, **changes), world or World.classic()
     if loss is not jepa_loss: config = replace(config, recipe=f"{config.recipe}, own loss")
+    if predictor: config = replace(config, recipe=f"{config.recipe}, own predictor")
     frames, states = simulate(world, config.episodes, config.length, config.seed)
     obs, nxt = pairs(frames, config.context)
     with one_thread(), seeded(config.seed):
-        model = WorldModel(config, world)
+        model = WorldModel(config, world, predictor)
         hook = partial(_remember, model.history, on_step)
         train_jepa(model, obs, nxt, hook, loss)
         if config.decoder_steps: train_decoder(model, obs, hook)

@@ -73,7 +73,7 @@ def test_the_package_is_what_the_notebooks_say(rebuilt):
     for name in files: assert (rebuilt/"dvd_jepa"/name).read_text(encoding="utf-8") == (top/"dvd_jepa"/name).read_text(encoding="utf-8"), name
 
 
-@pytest.mark.parametrize("path", sorted((top/"nbs").glob("*.ipynb")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted((top/"nbs").rglob("[!.]*.ipynb")), ids=lambda p: p.stem)
 def test_a_notebook_is_a_chapter(path):
     nb = nbformat.read(path, as_version=4)
     first = nb.cells[0]

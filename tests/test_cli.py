@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -22,10 +23,10 @@ from PIL import Image
 QUICK = ["--steps", "20"]
 
 
-def start(*args, cwd=None, module=None):
+def start(*args, cwd=None, module=None, **how):
     run = ["-m", module] if module else ["-c", "from dvd_jepa.cli import main; main()"]
     env = {**os.environ, "COLUMNS": "120", "TERM": "dumb", "PYTHONIOENCODING": "utf-8"}
-    return subprocess.Popen([sys.executable, *run, *map(str, args)], cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8")
+    return subprocess.Popen([sys.executable, *run, *map(str, args)], cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", **how)
 
 
 def dvd_jepa(*args, **kwargs):
@@ -71,10 +72,62 @@ def test_two_runs_with_one_seed_are_the_same_bytes(run, tmp_path):
 
 def test_evaluate_recomputes_metrics(run):
     before = json.loads((run/"metrics.json").read_text())
-    (run/"metrics.json").write_text("half a fi")
+    seeds = dict(data=dict(seeds=[0, 1]), headlines={})
+    (run/"metrics.json").write_text(json.dumps({"config": before["config"], "seconds": before["seconds"], "seeds": seeds}))
     assert dvd_jepa("evaluate", run)[0] == 0
     after = json.loads((run/"metrics.json").read_text())
-    for part in ("config", "published", "forecast", "probe", "surprise", "collapse"): assert after[part] == before[part]
+    for part in ("config", "published", "forecast", "probe", "surprise", "collapse", "leakage"): assert after[part] == before[part]
+    assert after["seeds"] == seeds, "measuring again doesn't throw the seeds away"
+    assert after["seconds"]["train"] == before["seconds"]["train"]
+
+
+@pytest.mark.parametrize("content", ["half a fi", "[1, 2]", '{"seconds": 3}'])
+def test_old_metrics_that_make_no_sense_are_no_hindrance(tmp_path, content):
+    (tmp_path/"metrics.json").write_text(content)
+    assert cli._old_metrics(tmp_path) == {}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    "A run folder whose recipe trains in a second."
+    folder = tmp_path_factory.mktemp("small")
+    fit(SMALL).save(folder/"model.safetensors")
+    return folder
+
+
+SMALL = Config(recipe="small", episodes=60, length=30, steps=20, decoder_steps=20, probe_steps=20)
+
+
+def test_evaluate_over_seeds(small):
+    code, out, err = dvd_jepa("evaluate", small, "--seeds", 2, "--workers", 2)
+    assert code == 0 and "seed 0" in err and "seed 1" in err, err
+    assert "over 2 training seeds" in out
+    metrics = json.loads((small/"metrics.json").read_text())
+    assert metrics["seeds"]["data"]["seeds"] == [0, 1]
+    assert metrics["seeds"]["headlines"]["probe.position_r2"]["values"][0] == metrics["probe"]["representations"]["JEPA latent"]["position_r2"], "side by side, alone: the same bits"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="process groups")
+def test_a_stopped_evaluation_leaves_no_process_behind(tmp_path):
+    fit(replace(SMALL, steps=600)).save(tmp_path/"model.safetensors")
+    process = start("evaluate", tmp_path, "--seeds", 4, "--workers", 2, start_new_session=True)
+    deadline = time.time() + 120
+    while time.time() < deadline and not (tmp_path/"seeds").exists(): time.sleep(.2)   # a first seed is done, others are under way
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+    for _ in range(100):
+        try: os.killpg(process.pid, 0)
+        except ProcessLookupError: return
+        time.sleep(.1)
+    raise AssertionError("a process trains on")
+
+
+def test_compare(small, tmp_path):
+    code, out, err = dvd_jepa("compare", small, "classic", "--plot", tmp_path/"skill.png")
+    assert code == 0, err
+    for name in ("classic", "nearest neighbour", "pixel predictor", "untrained encoder", "constant velocity"): assert name in out
+    assert Image.open(tmp_path/"skill.png").size[0] > 600
 
 
 def test_dream_and_export(run, tmp_path):
@@ -112,7 +165,7 @@ def test_monitor_keeps_the_asked_rate(tmp_path):
 def test_help_teaches():
     code, out, _ = dvd_jepa("--help")
     assert code == 0
-    for command in ("train", "dream", "monitor", "evaluate", "export", "pure", "demo"): assert command in out
+    for command in ("train", "dream", "monitor", "evaluate", "compare", "export", "pure", "demo"): assert command in out
 
 
 def test_wrong_calls_get_one_line(tmp_path, fails):
@@ -126,6 +179,8 @@ def test_wrong_calls_get_one_line(tmp_path, fails):
     (tmp_path/"file").write_text("in the way")
     fails("train", "--out", tmp_path/"file"/"run", says="expected a folder that can be written")
     fails("monitor", "--inject", "explode", says="received 'explode', expected one of")
+    fails("compare", "classic", "classic", says="expected different ones")
+    fails("compare", "classic", "--world", "flat", says="received 'flat', expected one of")
     fails("monitor", "--false-alarms", "2", says="expected a rate in (0, 1)")
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from dvd_jepa import VIOLATIONS
 from dvd_jepa.core import Config
+from dvd_jepa.evaluate import packaged_metrics
 from dvd_jepa.train import fit
 from streamlit.testing.v1 import AppTest
 
@@ -24,7 +25,23 @@ def test_it_opens_on_the_packaged_weights(monkeypatch):
     assert not at.exception and not at.error
     assert [h.value for h in at.header] == ["Dream", "Horizon", "Anomaly"]
     assert len(at.get("plotly_chart")) == 4
-    assert "valid (skill ≥ 0.5) for **6 steps**" in says(at)
+    f = packaged_metrics("classic")["forecast"]
+    assert f"valid (skill ≥ 0.5) for **{f['valid_horizon']} {f['valid_horizon_interval']} steps**" in says(at)
+    assert "Further than the dream: constant velocity, nearest neighbour, pixel predictor." in says(at)
+    assert "Trained with 5 seeds" in " ".join(c.value for c in at.caption)
+
+
+def test_the_horizon_of_packaged_weights_is_read_from_their_metrics(monkeypatch):
+    def never(*_, **__): raise AssertionError("it lies beside the weights")
+    monkeypatch.setattr("dvd_jepa.evaluate.forecast_report", never)
+    assert not opened(monkeypatch).exception
+
+
+def test_weights_without_metrics_are_measured(monkeypatch, tmp_path):
+    fit(Config(recipe="small", episodes=40, steps=30, decoder_steps=30, probe_steps=20)).save(tmp_path/"model.safetensors")
+    at = opened(monkeypatch, tmp_path)
+    assert not at.exception and "On 500 held-out episodes" in says(at)
+    assert "Trained with" not in " ".join(c.value for c in at.caption)
 
 
 def test_each_violation_can_be_injected(monkeypatch):

@@ -18,4 +18,4 @@ def settle(path):
 
 
 if __name__ == "__main__":
-    for path in sorted((Path(__file__).parent.parent/"nbs").glob("*.ipynb")): settle(path)
+    for path in sorted((Path(__file__).parent.parent/"nbs").rglob("*.ipynb")): settle(path)
