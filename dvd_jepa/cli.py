@@ -87,36 +87,36 @@ def train(
     _world(world)
     folder = check_writable(folder or Path("runs")/recipe)
     model, seconds = _fit(recipe, world, seed, steps)
-    with err.status("measuring on held-out episodes"): metrics = write_run(model, folder, seconds)
+    with err.status("measuring on held-out episodes, beside all baselines"): metrics = write_run(model, folder, seconds)
     _say_metrics(metrics)
     out.print(f"trained in {seconds:.0f} s; wrote model.safetensors, metrics.json, surprise.png and {'dream.gif' if model.decoder else 'dream.txt'} to {folder}/")
 
 # %% ../nbs/12_cli.ipynb #3c13f842
 def _say_metrics(m):
     "The few lines of metrics.json that a person wants to see first."
-    rows, held_out, ends = Table(box=None, show_header=False), m["probe"]["representations"]["JEPA latent"], lambda d, k, digits="": "[{}, {}]".format(*(format(e, digits) for e in d[f"{k}_interval"]))
-    for what,unit in dict(position="px", velocity="px/frame").items():
-        rows.add_row(f"{what} read from the latent", f"RMSE {held_out[f'{what}_rmse_px']:.2f} {unit}, R² {held_out[f'{what}_r2']:.3f} {ends(held_out, f'{what}_r2', '.3f')}")
+    rows, held_out, s = Table(box=None, show_header=False, padding=(0, 1, 0, 0)), m["probe"]["representations"]["JEPA latent"], m["surprise"]
+    clean, score = s["scores"][s["default_score"]], s["default_score"]
+    ends = lambda d, k, digits: "[{}, {}]".format(*(format(e, digits) for e in d[f"{k}_interval"]))
+    for what in ("position", "velocity"): rows.add_row(f"{what}, read by a line", f"R² {held_out[f'{what}_r2']:.3f} {ends(held_out, f'{what}_r2', '.3f')}")
     if f := m["forecast"]: _say_forecast(rows, f)
     if spread := m.get("seeds"): _say_seeds(rows, spread)
-    s, clean = m["surprise"], m["surprise"]["scores"][m["surprise"]["default_score"]]
-    rows.add_row("false alarms", f"asked {s['asked_per_1000']:g} in 1,000 clean frames, measured {clean['measured_per_1000']:.2f} {ends(clean, 'measured_per_1000', '.2f')}")
-    rows.add_row(f"violations told from clean (AUROC, {s['default_score']})", ", ".join(f"{kind} {v['scores'][s['default_score']]['auroc']:.3f}" for kind,v in s["kinds"].items()))
+    rows.add_row("false alarms", f"{clean['measured_per_1000']:.2f} {ends(clean, 'measured_per_1000', '.2f')} in 1,000 clean frames (asked: {s['asked_per_1000']:g})")
+    rows.add_row(f"AUROC, {score}", ", ".join(f"{kind} {v['scores'][score]['auroc']:.3f}" for kind,v in s["kinds"].items()))
     rows.add_row("latent", f"std {m['collapse']['std']:.2f}, effective rank {m['collapse']['effective_rank']:.1f} of {m['collapse']['dimensions']}")
-    rows.add_row("test observations seen in training", f"{m['leakage']['share_overall']:.0%}")
-    out.print(rows)
+    rows.add_row("leakage", f"{m['leakage']['share_overall']:.0%} of the test observations were seen in training")
+    out.print(rows, highlight=False)
     out.print("[ ] are 95 % intervals over episodes", style="dim", markup=False, highlight=False)
 
 def _say_forecast(rows, f):
     lost, most = f["worse_than_mean_frame_from"], f["data"]["steps"]
     then = f"worse than the mean frame from step {lost}" if lost else f"never worse than the mean frame in {most} steps"
-    rows.add_row("dream on held-out episodes", f"valid for {horizon_text(f, most)} steps; {then}")
+    rows.add_row("dream", f"valid for {horizon_text(f, most)} steps; {then}")
     if rivals := sorted(f["baselines"].items(), key=lambda rival: -rival[1]["valid_horizon"]):
         rows.add_row("rivals, valid for", ", ".join(f"{name} {r['valid_horizon']}{'+' if r['valid_horizon'] == most else ''}" for name,r in rivals))
 
 def _say_seeds(rows, spread):
     horizon, lost = (spread["headlines"].get(f"forecast.{k}") for k in ("valid_horizon", "worse_than_mean_frame_from"))
-    if horizon: rows.add_row(f"over {len(spread['data']['seeds'])} training seeds", f"valid for {horizon['median']:g} steps (worst {horizon['min']}, best {horizon['max']}); mean frame better from step {'never' if lost['median'] is None else format(lost['median'], 'g')}")
+    if horizon: rows.add_row(f"{len(spread['data']['seeds'])} training seeds", f"valid for {horizon['median']:g} steps (worst {horizon['min']}, best {horizon['max']}); mean frame better from step {'never' if lost['median'] is None else format(lost['median'], 'g')}")
 
 # %% ../nbs/12_cli.ipynb #af674531
 @app.command()
@@ -141,7 +141,7 @@ def evaluate(
     model, place = load(run), folder or (Path(run) if Path(run).is_dir() else None)
     if place: check_writable(place)
     old = _old_metrics(run)
-    with err.status("measuring on held-out episodes"): metrics = evaluate_model(model, old.get("seconds", {}).get("train"))
+    with err.status("measuring on held-out episodes, beside all baselines"): metrics = evaluate_model(model, old.get("seconds", {}).get("train"))
     if seeds: metrics["seeds"] = _evaluate_seeds(model, seeds, workers, place and place/"seeds")
     elif "seeds" in old and old.get("config") == json.loads(json.dumps(metrics["config"])): metrics["seeds"] = old["seeds"]   # days of training are not thrown away
     _say_metrics(metrics)
@@ -166,7 +166,7 @@ def _evaluate_seeds(model, seeds, workers, folder):
 # %% ../nbs/12_cli.ipynb #d39ef2d2
 @app.command()
 def compare(
-    models:Annotated[list[str], typer.Argument(help="Packaged weights by name, *.safetensors files, or run folders; leads are told of the first.")],
+    models:Annotated[list[str], typer.Argument(metavar="MODEL", help="Packaged weights by name, *.safetensors files, or run folders; leads are told of the first.")],
     world:Annotated[str, typer.Option(help=f"Where they are tested: {', '.join(WORLDS)}; the first model's own if not given.")]=None,
     plot:Annotated[Path, typer.Option(help="Write the skill curves to this .png.")]=None,
 ):
@@ -174,7 +174,7 @@ def compare(
     _check_plot(plot)
     if len(set(models)) < len(models): raise wrong("models", " ".join(models), "different ones")
     loaded = {name: load(name) for name in models}
-    with err.status("measuring on held-out episodes"): verdict = compare_models(loaded, _world(world) if world else None)
+    with err.status("measuring on held-out episodes, beside all baselines"): verdict = compare_models(loaded, _world(world) if world else None)
     if plot: save_png(verdict.figure, plot); out.print(f"wrote {plot}")
 
 def _check_plot(plot):

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['INTERVALS', 'Forecaster', 'Constant', 'Persistence', 'ConstantVelocity', 'NearestNeighbour', 'PixelPredictor',
-           'fit_pixels', 'parameters', 'save_pixels', 'load_pixels', 'baselines', 'forecast_error', 'skill',
-           'valid_horizon', 'resamples', 'interval']
+           'fit_pixels', 'parameters', 'save_pixels', 'load_pixels', 'baselines', 'forecast_error', 'worlds_of',
+           'config_of', 'skill', 'valid_horizon', 'resamples', 'interval']
 
 # %% ../nbs/07_dream.ipynb #195f3d00
 from dataclasses import asdict, replace
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from .core import Config, as_frames, check_whole, config_from_json, config_to_json, load_tensors, one_thread, save_tensors, seeded, wrong
 from .models import WorldModel, load, mlp
-from .observe import nearest, pairs, rows, stack
+from .observe import distinct, nearest, pairs, rows, stack
 from .train import fit, train
 from .world import WORLDS, World, render, simulate, step
 
@@ -39,12 +39,14 @@ def dream(self:WorldModel,
 # %% ../nbs/07_dream.ipynb #69277ec9
 class Forecaster:
     "Looks at `context` frames and says which come next. A subclass defines `forecast`, and `encode` if probes shall read it."
-    context = 2
+    context = 2      # Frames that it looks at
+    world = None     # The World where it was taught; None: wherever it is tested
+    config = None    # The Config it was trained with, if any
 
     def forecast(self,
         frames,    # Grey levels in [0, 1], (n, T, H, W), T ≥ context; the last `context` of them are looked at
         steps:int, # Frames to foresee
-    )->Tensor:     # (n, steps, H, W), grey levels
+    )->Tensor:     # (n, steps, H, W), grey levels in [0, 1]
         raise NotImplementedError(f"{type(self).__name__} has no forecast(frames, steps)")
 
     def encode(self,
@@ -57,12 +59,19 @@ class Forecaster:
         frames,     # Grey levels in [0, 1], (n, T, H, W), T > context
         space=None, # It has only pixels
     )->Tensor:      # (n, T), grey level²: entry t judges frame t; NaN for the first `context` frames
-        "Error of the forecast one frame ahead, at every frame."
+        "Error of the forecast one frame ahead, at every frame; ValueError for a forecast of another shape or out of range."
         if space not in (None, "pixels"): raise wrong("space", repr(space), f"'pixels': {type(self).__name__} has no other")
         frames, k = as_frames(frames, least=self.context+1), self.context
-        seen = frames.unfold(1, k, 1)[:, :-1].movedim(-1, 2)                                # (n, T-k, k, H, W)
-        guess = self.forecast(seen.flatten(0, 1), 1)[:, 0].unflatten(0, seen.shape[:2])     # (n, T-k, H, W)
-        return torch.cat([frames.new_full((len(frames), k), float("nan")), (guess-frames[:, k:]).square().mean((2, 3))], 1)
+        seen = frames.unfold(1, k, 1)[:, :-1].movedim(-1, 2)                                        # (n, T-k, k, H, W)
+        guess = _said(self, self.forecast(seen.flatten(0, 1), 1), (seen[:, :, 0].numel()//frames[0, 0].numel(), 1, *frames.shape[2:]))
+        error = (guess[:, 0].unflatten(0, seen.shape[:2])-frames[:, k:]).square().mean((2, 3))      # (n, T-k)
+        return torch.cat([frames.new_full((len(frames), k), float("nan")), error], 1)
+
+def _said(forecaster, guess, shape):
+    "A forecast as a tensor; ValueError unless it has the shape and the range that frames have."
+    name = f"forecast of {type(forecaster).__name__}"
+    if tuple(getattr(guess, "shape", ())) != tuple(shape): raise wrong(name, f"shape {tuple(guess.shape)}" if hasattr(guess, "shape") else f"a {type(guess).__name__}", f"{tuple(shape)}, one frame for each episode and step")
+    return as_frames(guess, name=name)
 
 @patch
 def forecast(self:WorldModel,
@@ -128,15 +137,17 @@ class NearestNeighbour(Forecaster):
         axes:int=48,   # Principal axes in which it searches: all but 4 % of the variance, for a tenth of the work
     ):
         frames = as_frames(frames, least=context+1)
-        self.context, self.table, n = context, rows(stack(frames, context)), len(frames)
-        self.axes = torch.linalg.eigh(torch.cov(self.table.T)).eigenvectors[:, -axes:]
-        self.places, self.size = self.table @ self.axes, frames.shape[-2:]
-        last = nearest(self.places[:-n], self.places[-n:])[0]               # whoever has no future borrows one
+        self.context, self.table, n = check_whole("context", context, 1), rows(stack(frames, context)), len(frames)
+        self.axes, self.size = torch.linalg.eigh(torch.cov(self.table.T)).eigenvectors[:, -axes:], frames.shape[-2:]
+        self.rows = distinct(self.table)                                    # the first of equal ones, which has the longest future
+        self.places = self.table[self.rows] @ self.axes
+        early = self.rows < len(self.table)-n
+        last = self.rows[early][nearest(self.places[early], self.table[-n:] @ self.axes)[0]]   # whoever has no future borrows one
         self.following = torch.cat([torch.arange(n, len(self.table)), last+n])
 
     def _find(self, frames):                                                # (n, T-context+1), rows of the table
         queries = stack(as_frames(frames, least=self.context, size=self.size), self.context)
-        return nearest(self.places, queries.flatten(0, 1) @ self.axes)[0].unflatten(0, queries.shape[:2])
+        return self.rows[nearest(self.places, queries.flatten(0, 1) @ self.axes)[0]].unflatten(0, queries.shape[:2])
 
     def encode(self, frames): return self.table[self._find(frames)]         # the observation it is reminded of
 
@@ -173,6 +184,7 @@ class PixelPredictor(nn.Module, Forecaster):
             obs = torch.cat([obs[:, self.world.size**2:], path[-1]], 1)
         return torch.stack(path, 1).unflatten(2, (self.world.size,)*2)
 
+# %% ../nbs/07_dream.ipynb #bb1b2de2
 def fit_pixels(
     config:Config=Config(), # Sizes, episodes and seed; it trains for `steps + decoder_steps` steps
     world:World=None,       # Where it lives, or None for the classic world
@@ -247,13 +259,37 @@ def forecast_error(
     frames,        # Held-out frames, (n, seen + K, H, W)
     seen:int=None, # So many frames have passed when it is asked (it looks at the last `context` of them); None for `context`
 )->Tensor:         # MSE over pixels of each episode at each step, (n, K), grey level²
-    "Let it look at the first frames, forecast the others, and compare with what came."
+    "Let it look at the first frames, forecast the others, and compare with what came; ValueError for a forecast of another shape or out of range."
     k = forecaster.context
     seen = k if seen is None else check_whole("seen", seen, k)
     frames = as_frames(frames, least=seen+1)
     steps, at_once = frames.shape[1]-seen, max(1, 2**23//frames[0].numel())   # so many episodes that memory stays flat
-    guesses = (forecaster.forecast(part[:, seen-k:seen], steps) for part in frames.split(at_once))
+    guesses = (_said(forecaster, forecaster.forecast(part[:, seen-k:seen], steps), part[:, seen:].shape) for part in frames.split(at_once))
     return torch.cat([(guess-part[:, seen:]).square().mean((2, 3)) for guess,part in zip(guesses, frames.split(at_once))])
+
+# %% ../nbs/07_dream.ipynb #c03e6333
+def worlds_of(
+    forecaster,       # Any; a WorldModel or another Forecaster is expected
+    world:World=None, # Where it shall be tested, or None for where it was taught
+    *needs:str,       # Methods that the test will call
+)->tuple:             # The world to test in, and the world where it was taught (the same where it names none)
+    "Where to test a forecaster, and where it was taught; ValueError if it can't be asked."
+    expected = "a WorldModel, or an instance of your own subclass of dvd_jepa.dream.Forecaster"
+    if isinstance(forecaster, type): raise wrong("forecaster", f"the class {forecaster.__name__}", expected)
+    for need in ("context", *needs):
+        if not hasattr(forecaster, need) or isinstance(forecaster, str): raise wrong("forecaster", f"a {type(forecaster).__name__} without {need}", expected)
+    check_whole(f"context of {type(forecaster).__name__}", forecaster.context, 1)
+    home = getattr(forecaster, "world", None)
+    if (world or home) is None: raise wrong("world", "None", f"the World to test in, since a {type(forecaster).__name__} names none of its own")
+    if not isinstance(world or home, World): raise wrong("world", repr(world or home), "a World, for example World.classic()")
+    return world or home, home or world
+
+def config_of(
+    forecaster, # A WorldModel or any other Forecaster
+)->Config:      # Its own; where it has none, the published one, whose training episodes are then taken for its own
+    "The Config that a forecaster was trained with."
+    config = getattr(forecaster, "config", None)
+    return config if isinstance(config, Config) else Config()
 
 # %% ../nbs/07_dream.ipynb #41a3017c
 def skill(

@@ -10,6 +10,7 @@ __all__ = ['PUBLISHED', 'published_report', 'steps_interval', 'horizon_text', 'f
 
 # %% ../nbs/10_evaluate.ipynb #b2de75ae
 import json
+import math
 import multiprocessing
 import platform
 import signal
@@ -17,6 +18,7 @@ import textwrap
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -28,14 +30,15 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from .core import CALIBRATION_SEED, TEST_SEED, Config, as_frames, atomic_write, check_whole, write_json, wrong
-from .dream import INTERVALS, Constant, Forecaster, baselines, forecast_error, interval, parameters, resamples, skill, valid_horizon
+from .core import CALIBRATION_SEED, TEST_SEED, Config, as_frames, atomic_write, check_whole, one_thread, write_json, wrong
+from .dream import INTERVALS, Constant, Forecaster, baselines, config_of, forecast_error, interval, parameters, resamples
+from .dream import skill, valid_horizon, worlds_of
 from .models import WorldModel, checkpoint_path, load, packaged
 from .observe import labels, pairs, twin_distance
-from .probe import ascii_dream, probe_report, rmse
+from .probe import ascii_dream, kept_of, probe_report, rmse
 from .show import ALARM, COLORS, curves, gif, save_png, table
 from .surprise import auroc, calibration_frames, conformal_threshold, robust_threshold
-from .train import as_config, fit
+from .train import as_config, fit, named
 from .world import VIOLATIONS, World, inject, simulate, video
 
 # %% ../nbs/10_evaluate.ipynb #a305ee6e
@@ -70,14 +73,6 @@ def _published_anomaly(model, at=24):
     return dict(anomaly_injected_at=at, anomaly_detected_at=int(score.argmax()), anomaly_peak_over_baseline=peak)
 
 # %% ../nbs/10_evaluate.ipynb #de00a17a
-def _home(forecaster, world, *needs):
-    "Where it is tested and where it was taught; ValueError if it can't be asked."
-    for need in needs:
-        if not callable(getattr(forecaster, need, None)): raise wrong("forecaster", f"a {type(forecaster).__name__} without {need}", "a WorldModel or another Forecaster")
-    home = getattr(forecaster, "world", world)
-    if (world or home) is None: raise wrong("world", "None", f"the World to test in, since a {type(forecaster).__name__} names none of its own")
-    return world or home, home or world
-
 def _short(x):
     "Tensors as lists of numbers with six significant digits."
     return [_short(v) for v in x] if x.ndim else float(f"{x.item():.6g}")
@@ -92,13 +87,23 @@ def _curve(error, reference, weights):
     steps, mse, sampled = error.shape[1], error.mean(0), weights @ error
     s, sampled_s = skill(mse, reference.mean()), skill(sampled, (weights @ reference)[:, None])
     lost, sampled_lost = valid_horizon(s, level=0)+1, valid_horizon(sampled_s, level=0)+1
+    if torch.equal(error.mean(1), reference): lost, sampled_lost = steps+1, torch.full_like(sampled_lost, steps+1)   # nobody is worse than himself
     return dict(mse=_short(mse), mse_interval=_short(interval(sampled)), skill=_short(s), skill_interval=_short(interval(sampled_s)),
                 valid_horizon=valid_horizon(s), valid_horizon_interval=_whole(interval(valid_horizon(sampled_s)), steps),
                 worse_than_mean_frame_from=None if lost > steps else lost, worse_than_mean_frame_from_interval=_whole(interval(sampled_lost), steps))
 
+def _training(f):
+    "What a forecaster was trained with, if it says."
+    fields = "recipe", "seed", "episodes", "length", "context", "latent", "steps", "decoder_steps", "batch"
+    return {k: v for k,v in asdict(f.config).items() if k in fields} if isinstance(getattr(f, "config", None), Config) else None
+
 def _lead(error, rival, reference, weights):
-    gap = ((rival-error)/reference.mean()).mean(), ((weights @ (rival-error).mean(1))/(weights @ reference))
-    return dict(lead=_short(gap[0]), lead_interval=_short(interval(gap[1])))
+    "Mean over steps of a forecast's skill minus a rival's, both cut off at 0: who is worse than the mean frame may as well answer it."
+    def of(w):
+        gained, other = (skill(w @ e, (w @ reference)[:, None]).clamp_min(0).mean(1) for e in (error, rival))
+        return gained - other
+    even = torch.full((1, len(error)), 1/len(error)).double()
+    return dict(lead=_short(of(even)[0]), lead_interval=_short(interval(of(weights))))
 
 # %% ../nbs/10_evaluate.ipynb #4b1df215
 def steps_interval(
@@ -112,8 +117,9 @@ def horizon_text(
     steps:int,  # To which it was followed
 )->str:
     "A valid horizon with its interval; a plus where the forecast was still valid at the last step."
-    h, ends = curve["valid_horizon"], curve["valid_horizon_interval"]
-    return f"{h}+" if ends == [steps, steps] else f"{h}{'+' if h == steps else ''} {steps_interval(ends)}"
+    plus = lambda h: f"{h}+" if h == steps else str(h)
+    h, (low, high) = curve["valid_horizon"], curve["valid_horizon_interval"]
+    return plus(h) if low == steps else f"{plus(h)} [{plus(low)}, {plus(high)}]"
 
 @torch.no_grad()
 def forecast_report(
@@ -125,18 +131,17 @@ def forecast_report(
     rivals:dict=None,   # name → Forecaster to stand beside it; None for all `baselines` taught where it was
 )->dict:                # data, mse, skill, valid_horizon, worse_than_mean_frame_from, each with its `…_interval`; baselines: name → the same, and the model's lead
     "Error, skill and valid horizon of a forecaster, beside its rivals."
-    world, home = _home(forecaster, world, "forecast")
-    config = getattr(forecaster, "config", Config())
-    rivals = baselines(home, config) if rivals is None else rivals
+    (world, home), config = worlds_of(forecaster, world, "forecast"), config_of(forecaster)
+    n, steps, rivals = check_whole("n", n, 1), check_whole("steps", steps, 1), baselines(home, config) if rivals is None else rivals
     seen = max(f.context for f in (forecaster, *rivals.values()))
     frames, training = simulate(world, n, seen+steps, seed)[0], simulate(home, config.episodes, config.length, config.seed)[0]
     reference, weights = forecast_error(Constant(training.mean((0, 1))), frames, seen).double().mean(1), resamples(n)
     error = forecast_error(forecaster, frames, seen).double()
     data = dict(world=world.name, taught_in=home.name, training_seed=config.seed, episodes=n, steps=steps, seed=seed, frames_seen=seen, intervals=INTERVALS)
-    report = dict(data=data, parameters=parameters(forecaster), **_curve(error, reference, weights), baselines={})
+    report = dict(data=data, parameters=parameters(forecaster), training=_training(forecaster), **_curve(error, reference, weights), baselines={})
     for name,f in rivals.items():
         other = forecast_error(f, frames, seen).double()
-        report["baselines"][name] = dict(parameters=parameters(f), **_curve(other, reference, weights), **_lead(error, other, reference, weights))
+        report["baselines"][name] = dict(parameters=parameters(f), training=_training(f), **_curve(other, reference, weights), **_lead(error, other, reference, weights))
     return report
 
 # %% ../nbs/10_evaluate.ipynb #7b1df20e
@@ -194,16 +199,21 @@ def surprise_report(
     within:int=8,             # Frames after the onset in which an alarm still counts
 )->dict:                      # data, asked_per_1000, default_score, rivals, scores: name → threshold and rates on clean episodes, kinds: name → magnitude, unit, and scores: name → AUROC, recall, latency (frames) …
     "Measured false alarms against the asked rate, and how well each violation is told from clean frames."
-    world, home = _home(forecaster, world, "surprise")
-    rivals = baselines(home, getattr(forecaster, "config", Config())) if rivals is None else rivals
-    scorers = _scorers(forecaster) | {f"{name}, {space}" if isinstance(f, WorldModel) else name: s for name,f in rivals.items() for space,s in _scorers(f).items()}
-    seen, weights = max(f.context for f in (forecaster, *rivals.values())), resamples(n)
+    world, home = worlds_of(forecaster, world, "surprise")
+    rivals = baselines(home, config_of(forecaster)) if rivals is None else rivals
+    n, within, own = check_whole("n", n, 1), check_whole("within", within, 1), _scorers(forecaster)
+    others = {_score_name(name, f, space): s for name,f in rivals.items() for space,s in _scorers(f).items()}
+    if twice := set(own) & set(others): raise wrong("rivals", f"the names {sorted(twice)}", "names other than those of the forecaster's own scores")
+    scorers, seen, weights = own | others, max(f.context for f in (forecaster, *rivals.values())), resamples(n)
+    length = max(check_whole("length", length, 1), seen+within+40)                                                 # room for a mid-air moment and what follows
+    judged = max(1, 64-seen)                                                                                       # of each calibration episode
+    if n*judged < (least := 1/false_alarms): raise wrong("n", n, f"at least {math.ceil(least/judged)} episodes, to promise one false alarm in {least:g} frames")
     clean, calibration = simulate(world, n, length, seed)[0], calibration_frames(world, n)
     scores = {name: s(clean) for name,s in scorers.items()}                                                        # each (n, length)
     levels = {name: conformal_threshold(s(calibration)[:, seen:], false_alarms) for name,s in scorers.items()}
-    data = dict(world=world.name, taught_in=home.name, training_seed=getattr(forecaster, "config", Config()).seed, episodes=n, length=length, seed=seed,
-                calibration_episodes=n, calibration_seed=CALIBRATION_SEED, frames_seen=seen, intervals=INTERVALS)
-    report = dict(data=data, asked_per_1000=1000*false_alarms, default_score=next(iter(scorers)), rivals=[name for name in scorers if name not in _scorers(forecaster)],
+    data = dict(world=world.name, taught_in=home.name, training_seed=config_of(forecaster).seed, episodes=n, length=length, seed=seed,
+                calibration_episodes=n, calibration_seed=CALIBRATION_SEED, frames_seen=seen, intervals=INTERVALS + ", given the threshold")
+    report = dict(data=data, asked_per_1000=1000*false_alarms, default_score=next(iter(own)), rivals=list(others),
                   scores={name: _clean_scores(s[:, seen:], levels[name], weights) for name,s in scores.items()}, kinds={})
     for kind,v in VIOLATIONS.items():
         bad, onset = inject(world, n, max(length, seen+within+40), kind, at=max(24, seen), seed=seed)
@@ -213,10 +223,20 @@ def surprise_report(
             name: _broken_scores(s(around)[:, seen:], twins[name], scores[name][:, seen:], levels[name], weights) for name,s in scorers.items()})
     return report
 
+def _score_name(name, f, space): return f"{name}, {space}" if isinstance(f, WorldModel) else name
+
 def _scorers(forecaster):
     "The scores a forecaster has, by name; the first is its default."
-    spaces = ["pixels", "latent"] if isinstance(forecaster, WorldModel) and forecaster.decoder is not None else ["latent"] if isinstance(forecaster, WorldModel) else ["pixels"]
-    return {space: lambda frames, space=space: forecaster.surprise(frames, space) for space in spaces}
+    if not isinstance(forecaster, WorldModel): spaces = ["pixels"]
+    else: spaces = ["latent"] if forecaster.decoder is None else ["pixels", "latent"]
+    return {space: partial(_surprise, forecaster, space) for space in spaces}
+
+def _surprise(f, space, frames):
+    "Its scores (n, T); ValueError for another shape, or where a frame past its context has none."
+    name, scores = f"surprise of {type(f).__name__}", f.surprise(frames, space)
+    if tuple(getattr(scores, "shape", ())) != frames.shape[:2]: raise wrong(name, f"shape {tuple(getattr(scores, 'shape', ()))}", f"{tuple(frames.shape[:2])}, a score for each frame")
+    if not scores[:, f.context:].isfinite().all(): raise wrong(name, "NaN or infinite scores", f"finite ones from frame {f.context} on")
+    return scores
 
 # %% ../nbs/10_evaluate.ipynb #d9d9b90d
 def surprise_table(
@@ -229,13 +249,14 @@ def surprise_table(
     row = lambda k, v: (k, f"{v['magnitude']:g} {v['unit']}", *(f"{v['scores'][s]['auroc']:.3f} · {v['scores'][s]['recall_at_onset']:.0%}" for s in scores))
     return table(header, [row(k, v) for k,v in report["kinds"].items()])
 
-# %% ../nbs/10_evaluate.ipynb #266b4799
+# %% ../nbs/10_evaluate.ipynb #18c29bb2
 def _meters(cov):
     "Mean std and effective rank from covariances (..., F, F)."
     p = torch.linalg.eigvalsh(cov).clamp_min(0).sqrt()
     p = p/p.sum(-1, keepdim=True).clamp_min(1e-12)
     return cov.diagonal(dim1=-2, dim2=-1).clamp_min(0).sqrt().mean(-1), torch.special.entr(p).sum(-1).exp()
 
+# %% ../nbs/10_evaluate.ipynb #0e7ecc0c
 @torch.no_grad()
 def collapse_report(
     forecaster,         # A WorldModel, or another Forecaster that has `encode`
@@ -244,9 +265,8 @@ def collapse_report(
     seed:int=TEST_SEED, # They are drawn from it
 )->dict:                # data, dimensions, std (mean), effective_rank with intervals, std_by_dimension, spectrum (sums to 1), position_r2, velocity_r2, history of training
     "How much of the latent space is used, and does it hold the state?"
-    world, home = _home(forecaster, world, "encode")
-    config = getattr(forecaster, "config", Config())
-    z, weights = forecaster.encode(simulate(world, n, config.length, seed)[0]).double(), resamples(n, 200)        # (n, T, F)
+    (world, home), config = worlds_of(forecaster, world, "encode"), config_of(forecaster)
+    z, weights = kept_of(forecaster, simulate(world, n, config.length, seed)[0]).double(), resamples(n, 200)        # (n, T, F)
     mean, second = z.mean(1), torch.einsum("ntf,ntg->nfg", z, z)/z.shape[1]
     cov = lambda w: torch.einsum("bn,nfg->bfg", w, second) - torch.einsum("bf,bg->bfg", w@mean, w@mean)
     whole = cov(torch.full((1, n), 1/n).double())[0]
@@ -254,9 +274,10 @@ def collapse_report(
     spectrum = torch.linalg.eigvalsh(whole).clamp_min(0).sqrt().flip(0)
     probe = next(iter(probe_report(forecaster, world, n, seed, beside=False)["representations"].values()))
     data = dict(world=world.name, taught_in=home.name, training_seed=config.seed, episodes=n, seed=seed, intervals=INTERVALS.replace("1,000", "200"))
+    probe = {k: v for k,v in probe.items() if "r2" in k}
     return dict(data=data, dimensions=z.shape[2], std=_short(std), std_interval=_short(interval(torch.cat(stds))), effective_rank=_short(rank),
                 effective_rank_interval=_short(interval(torch.cat(ranks))), std_by_dimension=_short(whole.diagonal().clamp_min(0).sqrt()),
-                spectrum=_short(spectrum/spectrum.sum().clamp_min(1e-12)), position_r2=probe["position_r2"], velocity_r2=probe["velocity_r2"], history=getattr(forecaster, "history", []))
+                spectrum=_short(spectrum/spectrum.sum().clamp_min(1e-12)), **probe, history=getattr(forecaster, "history", []))
 
 # %% ../nbs/10_evaluate.ipynb #1c54e10f
 def leakage_report(
@@ -267,7 +288,8 @@ def leakage_report(
 )->dict:             # data, share (by time, T' - context + 1) and share_overall with intervals, all_seen_from (frame, or None), median_distance (by time)
     "How much of a test set is in the training set already?"
     train, test = as_frames(train, name="train"), as_frames(test, name="test")
-    distance = twin_distance(train, test, check_whole("context", context, 1))
+    for name,frames in dict(train=train, test=test).items(): as_frames(frames, least=check_whole("context", context, 1), name=name)
+    distance = twin_distance(train, test, context)
     if not eps > 0: raise wrong("eps", eps, "a distance above 0")
     seen, weights = (distance < eps).double(), resamples(len(test))
     share = seen.mean(0)
@@ -276,12 +298,13 @@ def leakage_report(
     return dict(data=data, share=_short(share), share_interval=_short(interval(weights @ seen)), **_rate("share_overall", seen.mean(1), weights),
                 all_seen_from=late+context-1 if late < len(share) else None, median_distance=_short(distance.quantile(.5, 0)))
 
+# %% ../nbs/10_evaluate.ipynb #cb1b834b
 def leakage_of(
     world:World,
     config:Config=Config(), # Whose training episodes
     n:int=100,              # Held-out episodes
     seed:int=TEST_SEED,     # They are drawn from it
-)->dict:
+)->dict:                # As from `leakage_report`, with world and seeds in its data
     "The leakage report of a world's held-out episodes against training episodes."
     (train, _), (test, _) = simulate(world, config.episodes, config.length, config.seed), simulate(world, n, config.length, seed)
     report = leakage_report(train, test, config.context)
@@ -321,18 +344,13 @@ def headlines(
 # %% ../nbs/10_evaluate.ipynb #5a9be067
 def _one_seed(config, world, folder=None, **how):
     "Train with one seed, or take what an earlier call has trained, and evaluate without rivals; a job for a process of its own."
-    torch.set_num_threads(1)
     start, model, path = time.perf_counter(), None, None if folder is None else Path(folder)/str(config.seed)/"model.safetensors"
-    if path and path.is_file(): model = load(path, how.get("predictor"))
-    if model is None or (model.config, model.world) != (_named(config, how), world): model = fit(config, world, **how)
-    if path: model.save(path)
-    return evaluate(model, time.perf_counter()-start, rivals={})
-
-def _named(config, how):
-    "The config under the name that `fit` gives it."
-    for what in ("loss", "predictor"):
-        if how.get(what): config = replace(config, recipe=f"{config.recipe}, own {what}")
-    return config
+    if path and path.is_file() and not how: model = load(path)   # of an own loss or predictor a checkpoint knows only the name
+    with one_thread():
+        if model is None or (model.config, model.world) != (config, world):
+            model = fit(config, world, **how)
+            if path: model.save(path)
+        return evaluate(model, time.perf_counter()-start, rivals={})
 
 # %% ../nbs/10_evaluate.ipynb #d15c9409
 def seeds_report(
@@ -340,24 +358,32 @@ def seeds_report(
     world:World=None,    # Where it lives, or None for the classic world
     seeds:int=5,         # Training seeds 0, 1, …
     workers:int=1,       # Processes that train side by side; from 2 on, a script needs the usual `if __name__ == "__main__":`
-    folder=None,         # Keeps each seed's model in a folder of its number; a model found there is not trained again
+    folder=None,         # Keeps each seed's model in a folder of its number; one of the same config and world found there is not trained again
     on_seed=None,        # Called with (seed, its metrics) as each is done
     **how,               # `loss` and `predictor` for `fit`
 )->dict:                 # data, headlines: name → values (by seed), median, min, max; skill: one curve per seed
-    "Train the same recipe with several seeds, and say how far its headlines move."
-    config, world, seeds = as_config(recipe), world or World.classic(), check_whole("seeds", seeds, 1)
+    "Train the same recipe with several seeds, and say how far its headlines move; ValueError if a loss or predictor of its own isn't handed in."
+    config, world, seeds = named(as_config(recipe), **how), world or World.classic(), check_whole("seeds", seeds, 1)
     jobs, done = [replace(config, seed=seed) for seed in range(seeds)], {}
     for seed,metrics in _side_by_side(jobs, check_whole("workers", workers, 1), world, folder, how):
         done[seed] = metrics
         if on_seed: on_seed(seed, metrics)
     told = [headlines(done[seed]) for seed in range(seeds)]
-    data = dict(recipe=_named(config, how).recipe, world=world.name, seeds=list(range(seeds)), **{k: v for k,v in done[0]["probe"]["data"]["scored_on"].items() if k != "world"})
+    data = dict(recipe=config.recipe, world=world.name, seeds=list(range(seeds)), **{k: v for k,v in done[0]["probe"]["data"]["scored_on"].items() if k != "world"})
     return dict(data=data, headlines={k: _spread([t[k] for t in told]) for k in told[0]}, skill=[m["forecast"] and m["forecast"]["skill"] for _,m in sorted(done.items())])
 
 def _spread(values):
-    known = [v for v in values if v is not None]
-    return dict(values=values, **{name: f(known) if known else None for name,f in dict(median=lambda x: float(np.median(x)), min=min, max=max).items()})
+    "Median, smallest and largest; None stands for later than was looked, or for nothing to be said, and is the largest of all."
+    ends = dict(median=sorted(values, key=_late)[len(values)//2] if len(values) % 2 else _middle(values), min=min(values, key=_late), max=max(values, key=_late))
+    return dict(values=values, **ends)
 
+def _late(v): return math.inf if v is None else v
+
+def _middle(values):
+    low, high = sorted(values, key=_late)[len(values)//2-1:len(values)//2+1]
+    return None if high is None else (low+high)/2
+
+# %% ../nbs/10_evaluate.ipynb #7addd7f1
 def _side_by_side(jobs, workers, world, folder, how):
     "Yield (seed, metrics) as jobs are done; whatever ends it early, ends the other processes too."
     if workers == 1 or len(jobs) == 1:
@@ -380,61 +406,83 @@ class Comparison(NamedTuple):
     "What `compare` found; a notebook shows its figure."
     data:dict         # The reports: forecast and surprise (of the first, with everybody else as rivals), probe by name
     table:str         # Markdown
-    figure:go.Figure  # Skill by step
+    figure:go.Figure  # Skill by step; `show.save_png(figure, path)` makes a file of it
+    def __repr__(self): return "Comparison: see .table, .figure (show.save_png makes a file of it) and .data"
     def _repr_mimebundle_(self, include=None, exclude=None): return self.figure._repr_mimebundle_(include, exclude)
 
 def compare(
-    forecasters:dict,   # name → WorldModel with a decoder, or any other Forecaster; leads are told of the first
+    forecasters:dict,   # name → WorldModel with a decoder, or another Forecaster; leads are told of the first
     world:World=None,   # Where they are tested, or None for the first one's own
-    n:int=500,          # Held-out episodes (200 pairs per violation at most)
+    n:int=500,          # Held-out episodes, and pairs per violation
     steps:int=100,      # Frames ahead
     seed:int=TEST_SEED, # Held-out episodes are drawn from it
     rivals:dict=None,   # name → Forecaster; None for all `baselines` taught where the forecasters were
 )->Comparison:
     "Put everybody through the same forecast, probe and surprise, print the table and draw the skill; ValueError for what can't be compared."
-    if not isinstance(forecasters, dict) or not forecasters: raise wrong("forecasters", repr(forecasters), 'a dict such as {"mine": model}')
+    world = _check_comparison(forecasters, world)
     name, first = next(iter(forecasters.items()))
-    for f in forecasters.values(): world, home = _home(f, world or getattr(first, "world", None), "forecast", "surprise")
     rivals = _common_baselines(forecasters, world) if rivals is None else rivals
-    if twice := set(forecasters) & set(rivals): raise wrong("forecasters", f"names {sorted(twice)}", "names that no baseline has")
+    if twice := set(forecasters) & set(rivals): raise wrong("forecasters", f"names {sorted(twice)}", "names that no rival has")
     everyone = forecasters | rivals
     others = {k: f for k,f in everyone.items() if k != name}
-    forecast = forecast_report(first, world, n, steps, seed, others)
-    surprise = surprise_report(first, world, min(n, 200), seed=seed, rivals=others)
+    forecast, surprise = forecast_report(first, world, n, steps, seed, others), surprise_report(first, world, n, seed=seed, rivals=others)
     probe = {k: next(iter(probe_report(f, world, n, seed, beside=False)["representations"].values())) for k,f in everyone.items() if _can_encode(f)}
-    header, rows = _verdict(name, everyone, forecast, surprise, probe)
-    _print_table(header, rows)
+    columns = _verdict(name, everyone, forecast, surprise, probe)
+    _print_verdict(columns, forecasters, rivals)
     own = dict(zip(forecasters, ("#e8930c", "#8a4b00", "#c2378f", "#5b6b00", "#1d3f8f")))   # the dream's colour, and others that no baseline has
     figure = skill_figure(forecast, f"Skill on {n} held-out {world.name} episodes", name, colors=own)
-    return Comparison(dict(forecast=forecast, surprise=surprise, probe=probe), table(header, rows), figure)
+    return Comparison(dict(forecast=forecast, surprise=surprise, probe=probe), table(list(columns), list(zip(*columns.values()))), figure)
 
-# %% ../nbs/10_evaluate.ipynb #5edef52d
+# %% ../nbs/10_evaluate.ipynb #7361f4e2
+def _check_comparison(forecasters, world):
+    "The world to test in; ValueError, naming the forecaster, for what can't be compared there."
+    if not isinstance(forecasters, dict) or not forecasters: raise wrong("forecasters", repr(forecasters), 'a dict such as {"mine": model}')
+    for name,f in forecasters.items():
+        if not isinstance(name, str) or not name.strip(): raise wrong("forecasters", f"the name {name!r}", "a name of at least one letter")
+        world, home = worlds_of(f, world, "forecast", "surprise")
+        if home.size != world.size: raise wrong(f"forecasters[{name!r}]", f"one taught on frames of {home.size}×{home.size}", f"{world.size}×{world.size}, as in the world {world.name!r}")
+        if isinstance(f, WorldModel) and f.decoder is None: raise wrong(f"forecasters[{name!r}]", "a pure JEPA, which can't draw", "a model with a decoder")
+    return world
+
 def _common_baselines(forecasters, world):
     homes = {f.world for f in forecasters.values() if getattr(f, "world", None)} or {world}
-    if len(homes) > 1: raise wrong("forecasters", f"some taught in {' and some in '.join(sorted(w.name for w in homes))}", "one world, or rivals=baselines(world) of your choice")
-    return baselines(homes.pop(), next((f.config for f in forecasters.values() if hasattr(f, "config")), Config()))
+    if len(homes) > 1: raise wrong("forecasters", f"some taught in {' and some in '.join(sorted(w.name for w in homes))}", "all from one world (or in Python, rivals=baselines(world) of your choice)")
+    return baselines(homes.pop(), config_of(next(iter(forecasters.values()))))
 
 def _can_encode(f): return isinstance(f, WorldModel) or (hasattr(f, "encode") and type(f).encode is not Forecaster.encode)
 
+# %% ../nbs/10_evaluate.ipynb #a5912edf
 def _verdict(name, everyone, forecast, surprise, probe):
-    "Header and rows of a comparison."
-    header = [f"on {forecast['data']['world']}", "parameters", "MSE, 1 step", "MSE, 10 steps", "valid for (steps) [95 %]", "mean frame better from", f"lead of {name} [95 %]", "velocity R²", "weakest alarm (AUROC)"]
-    def row(k):
-        f, own = (forecast if k == name else forecast["baselines"][k]), next(iter(_scorers(everyone[k])))
-        score = own if k == name else f"{k}, {own}" if isinstance(everyone[k], WorldModel) else k
-        weakest = min(surprise["kinds"], key=lambda kind: surprise["kinds"][kind]["scores"][score]["auroc"])
-        lead = "" if k == name else "{:+.2f} [{:+.2f}, {:+.2f}]".format(f["lead"], *f["lead_interval"])
-        steps = horizon_text(f, forecast["data"]["steps"])
-        return (k, f"{f['parameters']:,}", f"{f['mse'][0]:.4f}", f"{f['mse'][min(9, len(f['mse'])-1)]:.4f}", steps, f["worse_than_mean_frame_from"] or "never", lead,
-                f"{probe[k]['velocity_r2']:.2f}" if k in probe else "", f"{weakest} {surprise['kinds'][weakest]['scores'][score]['auroc']:.3f}")
-    return header, [row(k) for k in everyone]
+    "Columns of a comparison: header → cells, one for each forecaster."
+    told, late = [forecast if k == name else forecast["baselines"][k] for k in everyone], min(10, forecast["data"]["steps"])
+    lead = lambda r: "{:+.2f} [{:+.2f}, {:+.2f}]".format(r["lead"], *r["lead_interval"]) if "lead" in r else ""
+    def weakest(k):
+        space = next(iter(_scorers(everyone[k])))
+        scores = {kind: v["scores"][space if k == name else _score_name(k, everyone[k], space)]["auroc"] for kind,v in surprise["kinds"].items()}
+        kind = min(scores, key=scores.get)
+        return f"{kind} {scores[kind]:.3f}"
+    return {f"on {forecast['data']['world']}": list(everyone), "MSE, 1 step": [f"{r['mse'][0]:.4f}" for r in told], f"MSE, {late} steps": [f"{r['mse'][late-1]:.4f}" for r in told],
+            "valid for [95 %]": [horizon_text(r, forecast["data"]["steps"]) for r in told],
+            "mean frame better from": [r["worse_than_mean_frame_from"] or "never" for r in told],
+            "lead of the first [95 %]": [lead(r) for r in told], "parameters": [f"{r['parameters']:,}" for r in told],
+            "velocity R² (of so many numbers)": [f"{probe[k]['velocity_r2']:.2f} ({probe[k]['dimensions']})" if k in probe else "" for k in everyone],
+            "weakest alarm (AUROC)": [weakest(k) for k in everyone]}
 
+def _print_verdict(columns, forecasters, rivals):
+    "Two blocks of at most about 80 characters; numbers are never cut."
+    console, names, (of_forecast, of_rest) = Console(markup=False, highlight=False), list(columns)[0], (list(columns)[1:6], list(columns)[6:])
+    for block in (of_forecast, of_rest):
+        shown = Table(box=None, padding=(0, 1, 0, 0))
+        for header in (names, *block):
+            cells = max(len(str(c)) for c in columns[header])
+            shown.add_column("\n".join(textwrap.wrap(header, max(cells, 10), break_long_words=False)), justify="left" if header == names else "right", no_wrap=True, min_width=cells)
+        for row in zip(*(columns[header] for header in (names, *block))): shown.add_row(*map(str, row))
+        console.print(shown), console.print()
+    console.print("lead: mean over all steps of the first one's skill minus this one's, both cut off at 0; a win if its interval lies above zero")
+    odd = [k for k,f in forecasters.items() if _budget(f) and any(_budget(f) != _budget(r) for r in rivals.values() if _budget(r))]
+    if odd: console.print(f"note: {', '.join(odd)} and the trained rivals differ in sizes or budget; rivals=baselines(world, config, trained='fit') trains them to measure")
 
-def _print_table(header, rows):
-    shown = Table(box=None, padding=(0, 1, 0, 0))
-    for i,column in enumerate(header): shown.add_column("\n".join(textwrap.wrap(column, 12)), justify="right" if i else "left", no_wrap=True)
-    for row in rows: shown.add_row(*map(str, row))
-    Console().print(shown, highlight=False)
+def _budget(f): return {k: v for k,v in (_training(f) or {}).items() if k not in ("recipe", "seed")} or None
 
 # %% ../nbs/10_evaluate.ipynb #c5bc8394
 def write_dream(

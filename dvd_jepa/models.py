@@ -55,7 +55,7 @@ class WorldModel(nn.Module):
         observation = config.context * world.size**2
         self.online = mlp(observation, *config.encoder_hidden, config.latent)
         self.target = mlp(observation, *config.encoder_hidden, config.latent)
-        self.predictor = _checked(predictor(config), config.latent) if predictor else MLPPredictor(config.latent, config.predictor_hidden)
+        self.predictor = _own_predictor(predictor, config) if predictor else MLPPredictor(config.latent, config.predictor_hidden)
         self.target.load_state_dict(self.online.state_dict())
         self.target.requires_grad_(False)
         self.decoder = self.probe = None
@@ -69,10 +69,15 @@ class WorldModel(nn.Module):
         return f"WorldModel({self.config.recipe!r}, seed={self.config.seed}, world={self.world.name!r}, parts: {', '.join(parts)})"
 
 @torch.no_grad()
-def _checked(predictor, latent):
+def _own_predictor(make, config):
+    "What `make` makes of a Config, after a try on a few latents; ValueError if it doesn't fit."
+    shape, expected = (2, 3, config.latent), f"one that maps latents (..., {config.latent}) to (..., {config.latent})"
+    try: predictor = make(config)
+    except TypeError as e: raise wrong("predictor", f"a {type(make).__name__} that can't be called with a Config ({e})", "a class or function that makes an nn.Module from a Config") from e
     if not isinstance(predictor, nn.Module): raise wrong("predictor", f"one that makes a {type(predictor).__name__}", "one that makes an nn.Module from a Config")
-    came = tuple(predictor(torch.zeros(2, 3, latent)).shape)
-    if came != (2, 3, latent): raise wrong("predictor", f"one that maps (2, 3, {latent}) to {came}", f"one that maps (..., {latent}) to (..., {latent})")
+    try: came = predictor(torch.zeros(shape))
+    except (RuntimeError, ValueError, TypeError) as e: raise wrong("predictor", f"one that fails on latents of shape {shape} ({e})", expected) from e
+    if getattr(came, "shape", None) != shape: raise wrong("predictor", f"one that maps {shape} to {tuple(getattr(came, 'shape', ())) or type(came).__name__}", expected)
     return predictor
 
 # %% ../nbs/04_models.ipynb #0b1b5e4e
@@ -142,7 +147,8 @@ def position(self:WorldModel,
 def save(self:WorldModel,
     path, # Where to, *.safetensors; written atomically
 ):
-    "Save weights, config, world and history; equal models give equal bytes."
+    "Save weights, config, world and history; equal models give equal bytes. ValueError for another kind of path."
+    if Path(path).suffix != ".safetensors" or Path(path).is_dir(): raise wrong("path", repr(str(path)), "a file *.safetensors, such as runs/mine/model.safetensors")
     weights = {k: v for k,v in self.state_dict().items() if not k.startswith("online.")}
     save_tensors(path, weights, dict(config=config_to_json(self.config), world=asdict(self.world), predictor=type(self.predictor).__name__, history=self.history))
 
@@ -174,7 +180,7 @@ def load(
     try:
         with seeded(0): model = WorldModel(config_from_json(meta["config"]), World(**meta["world"]), predictor)
         made = meta.get("predictor", "MLPPredictor")
-        if made != type(model.predictor).__name__: raise wrong(f"checkpoint {path}", f"a predictor of class {made}", f"load(..., predictor={made})")
+        if made != type(model.predictor).__name__: raise wrong(f"checkpoint {path}", f"a predictor of class {made}, which isn't the library's", "in Python, load(path, predictor=what makes it)")
         model.online, model.history = None, meta["history"]
         if any(k.startswith("decoder.") for k in weights): model.add_decoder()
         if any(k.startswith("probe.") for k in weights): model.add_probe()

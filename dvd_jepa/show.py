@@ -86,14 +86,14 @@ def save_png(
     x, y = fig.layout.xaxis, fig.layout.yaxis
     ax.set(title=fig.layout.title.text, xlabel=x.title.text, ylabel=y.title.text, yscale=y.type or "linear")
     ax.grid(alpha=.25); ax.spines[["top", "right"]].set_visible(False)
-    if fig.layout.showlegend: ax.legend(frameon=False)
+    if fig.layout.showlegend: ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, .5))
     with atomic_write(path) as tmp: mpl.savefig(tmp, format="png", metadata={"Software": None})
 
 def _draw_level(ax, shape, text):
     vertical = shape.x0 == shape.x1
     (ax.axvline if vertical else ax.axhline)(shape.x0 if vertical else shape.y0, ls=":" if vertical else "--", color=shape.line.color)
     at = dict(xy=(shape.x0, 1), xycoords=("data", "axes fraction")) if vertical else dict(xy=(1, shape.y0), xycoords=("axes fraction", "data"))
-    ax.annotate(f" {text} ", **at, ha="left" if vertical else "right", va="top" if vertical else "bottom", color=shape.line.color, fontsize=9)
+    ax.annotate(f" {text} ", **at, ha="left" if vertical else "right", va="top" if vertical else "bottom", color=shape.line.color, fontsize=9, bbox=dict(facecolor="white", edgecolor="none", alpha=.7, pad=0), zorder=3)
 
 # %% ../nbs/01_show.ipynb #68021bdf
 def to_bytes(
@@ -244,6 +244,6 @@ def table(
     rows,   # Sequences of cells; floats are shown to three significant digits
 )->str:
     "A Markdown table."
-    cell = lambda c: f"{c:.3g}" if isinstance(c, float) else str(c)
+    cell = lambda c: f"{c:.3g}" if isinstance(c, float) else str(c).replace("|", "\\|")
     line = lambda cells: "| " + " | ".join(map(cell, cells)) + " |"
     return "\n".join([line(header), "|" + "|".join("---" if i == 0 else "---:" for i in range(len(header))) + "|", *map(line, rows)])

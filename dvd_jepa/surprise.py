@@ -69,7 +69,7 @@ def auroc(
     clean:Tensor,  # Scores of clean frames, (b,)
 )->float:          # In [0, 1]; ties count half
     "Chance that a broken frame scores above a clean one (Mann–Whitney)."
-    clean = clean.sort().values
+    clean, broken = clean.sort().values, broken.contiguous()
     below = (torch.searchsorted(clean, broken) + torch.searchsorted(clean, broken, right=True)) / 2
     return (below.double().mean()/len(clean)).item()
 

@@ -101,7 +101,7 @@ SMALL = Config(recipe="small", episodes=60, length=30, steps=20, decoder_steps=2
 def test_evaluate_over_seeds(small):
     code, out, err = dvd_jepa("evaluate", small, "--seeds", 2, "--workers", 2)
     assert code == 0 and "seed 0" in err and "seed 1" in err, err
-    assert "over 2 training seeds" in out
+    assert "2 training seeds" in out
     metrics = json.loads((small/"metrics.json").read_text())
     assert metrics["seeds"]["data"]["seeds"] == [0, 1]
     assert metrics["seeds"]["headlines"]["probe.position_r2"]["values"][0] == metrics["probe"]["representations"]["JEPA latent"]["position_r2"], "side by side, alone: the same bits"
