@@ -265,5 +265,5 @@ def test_a_killed_training_leaves_no_half_written_file(tmp_path, blow, moment):
     process.communicate(timeout=60)
     assert process.returncode != 0, "it was killed, not done"
     assert not (folder/"metrics.json").exists(), "the metrics come last"
-    if moment == "writing": assert dvd_jepa("evaluate", folder, "--out", tmp_path)[0] == 0, "the weights are whole"
+    if moment == "writing": assert dvd_jepa("dream", folder, "--out", tmp_path)[0] == 0, "the weights are whole"
     if blow == signal.SIGTERM: assert not [p.name for p in folder.iterdir() if p.name.startswith(".")]
