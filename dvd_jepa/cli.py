@@ -7,7 +7,6 @@ __all__ = ['app', 'out', 'err', 'MODEL', 'SEED', 'OUT', 'Bar', 'train', 'dream',
            'pure', 'demo', 'main']
 
 # %% ../nbs/12_cli.ipynb #f97f9492
-import json
 import multiprocessing
 import os
 import signal
@@ -29,9 +28,9 @@ from rich.table import Table
 from .core import as_frames, check_writable, remove_unfinished, write_json, wrong
 from .evaluate import compare as compare_models
 from .evaluate import evaluate as evaluate_model
-from .evaluate import horizon_text, seeds_report, write_dream, write_run
+from .evaluate import horizon_text, metrics_beside, seeds_report, write_dream, write_run
 from .export import export_web
-from .models import load
+from .models import checkpoint_path, load
 from .probe import ascii_dream
 from .show import ALARM, curves, save_png
 from .surprise import Monitor, calibration_frames
@@ -140,18 +139,12 @@ def evaluate(
     "Measure a model again and write **metrics.json** (packaged weights are measured and only printed, unless you say --out)."
     model, place = load(run), folder or (Path(run) if Path(run).is_dir() else None)
     if place: check_writable(place)
-    old = _old_metrics(run)
+    old = metrics_beside(checkpoint_path(run), model)
     with err.status("measuring on held-out episodes, beside all baselines"): metrics = evaluate_model(model, old.get("seconds", {}).get("train"))
     if seeds: metrics["seeds"] = _evaluate_seeds(model, seeds, workers, place and place/"seeds")
-    elif "seeds" in old and old.get("config") == json.loads(json.dumps(metrics["config"])): metrics["seeds"] = old["seeds"]   # days of training are not thrown away
+    elif "seeds" in old: metrics["seeds"] = old["seeds"]   # what took minutes to train is not thrown away
     _say_metrics(metrics)
     if place: write_json(place/"metrics.json", metrics); out.print(f"wrote {place/'metrics.json'}")
-
-def _old_metrics(run):
-    "What the run's metrics say so far; {} if they are missing or unreadable: they are about to be rewritten."
-    try: old = json.loads((Path(run)/"metrics.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError): return {}
-    return old if isinstance(old, dict) and isinstance(old.get("seconds", {}), dict) else {}
 
 def _evaluate_seeds(model, seeds, workers, folder):
     with err.status(f"training {seeds} seeds, {min(workers, seeds)} at a time") as status:

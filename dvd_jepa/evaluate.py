@@ -28,7 +28,6 @@ import plotly.graph_objects as go
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
 
 from .core import CALIBRATION_SEED, TEST_SEED, Config, as_frames, atomic_write, check_whole, one_thread, write_json, wrong
 from .dream import INTERVALS, Constant, Forecaster, baselines, config_of, forecast_error, interval, parameters, resamples
@@ -37,7 +36,7 @@ from .models import WorldModel, checkpoint_path, load, packaged
 from .observe import labels, pairs, twin_distance
 from .probe import ascii_dream, kept_of, probe_report, rmse
 from .show import ALARM, COLORS, curves, gif, save_png, table
-from .surprise import auroc, calibration_frames, conformal_threshold, robust_threshold
+from .surprise import calibration_frames, conformal_threshold, robust_threshold
 from .train import as_config, fit, named
 from .world import VIOLATIONS, World, inject, simulate, video
 
@@ -216,7 +215,7 @@ def surprise_report(
     report = dict(data=data, asked_per_1000=1000*false_alarms, default_score=next(iter(own)), rivals=list(others),
                   scores={name: _clean_scores(s[:, seen:], levels[name], weights) for name,s in scores.items()}, kinds={})
     for kind,v in VIOLATIONS.items():
-        bad, onset = inject(world, n, max(length, seen+within+40), kind, at=max(24, seen), seed=seed)
+        bad, onset = inject(world, n, length, kind, at=max(24, seen), seed=seed)
         around = bad.frames[torch.arange(n)[:, None], onset[:, None] + torch.arange(-seen, within)]                # (n, seen + within, H, W)
         twins = {name: s[torch.arange(n), onset] for name,s in scores.items()}
         report["kinds"][kind] = dict(magnitude=v.default, unit=v.unit, scores={
@@ -287,8 +286,8 @@ def leakage_report(
     eps:float=0.01,  # Distance below which an observation counts as seen; 0.01 is about 0.006 px
 )->dict:             # data, share (by time, T' - context + 1) and share_overall with intervals, all_seen_from (frame, or None), median_distance (by time)
     "How much of a test set is in the training set already?"
-    train, test = as_frames(train, name="train"), as_frames(test, name="test")
-    for name,frames in dict(train=train, test=test).items(): as_frames(frames, least=check_whole("context", context, 1), name=name)
+    check_whole("context", context, 1)
+    train, test = as_frames(train, least=context, name="train"), as_frames(test, least=context, name="test")
     distance = twin_distance(train, test, context)
     if not eps > 0: raise wrong("eps", eps, "a distance above 0")
     seen, weights = (distance < eps).double(), resamples(len(test))
@@ -469,15 +468,15 @@ def _verdict(name, everyone, forecast, surprise, probe):
             "weakest alarm (AUROC)": [weakest(k) for k in everyone]}
 
 def _print_verdict(columns, forecasters, rivals):
-    "Two blocks of at most about 80 characters; numbers are never cut."
-    console, names, (of_forecast, of_rest) = Console(markup=False, highlight=False), list(columns)[0], (list(columns)[1:6], list(columns)[6:])
+    "Two blocks, of at most 80 characters where names are short; numbers are never cut."
+    console, wide, names, (of_forecast, of_rest) = Console(markup=False, highlight=False), Console(width=1000, markup=False, highlight=False), list(columns)[0], (list(columns)[1:6], list(columns)[6:])
     for block in (of_forecast, of_rest):
         shown = Table(box=None, padding=(0, 1, 0, 0))
         for header in (names, *block):
             cells = max(len(str(c)) for c in columns[header])
             shown.add_column("\n".join(textwrap.wrap(header, max(cells, 10), break_long_words=False)), justify="left" if header == names else "right", no_wrap=True, min_width=cells)
         for row in zip(*(columns[header] for header in (names, *block))): shown.add_row(*map(str, row))
-        console.print(shown), console.print()
+        wide.print(shown), wide.print()
     console.print("lead: mean over all steps of the first one's skill minus this one's, both cut off at 0; a win if its interval lies above zero")
     odd = [k for k,f in forecasters.items() if _budget(f) and any(_budget(f) != _budget(r) for r in rivals.values() if _budget(r))]
     if odd: console.print(f"note: {', '.join(odd)} and the trained rivals differ in sizes or budget; rivals=baselines(world, config, trained='fit') trains them to measure")

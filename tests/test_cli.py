@@ -16,6 +16,8 @@ import torch
 from dvd_jepa import cli
 from dvd_jepa.cli import main
 from dvd_jepa.core import Config
+from dvd_jepa.evaluate import metrics_beside, packaged_metrics
+from dvd_jepa.models import load
 from dvd_jepa.train import fit
 from dvd_jepa.world import World, inject, video
 from PIL import Image
@@ -23,9 +25,9 @@ from PIL import Image
 QUICK = ["--steps", "20"]
 
 
-def start(*args, cwd=None, module=None, **how):
+def start(*args, cwd=None, module=None, columns=120, **how):
     run = ["-m", module] if module else ["-c", "from dvd_jepa.cli import main; main()"]
-    env = {**os.environ, "COLUMNS": "120", "TERM": "dumb", "PYTHONIOENCODING": "utf-8"}
+    env = {**os.environ, "COLUMNS": str(columns), "TERM": "dumb", "PYTHONIOENCODING": "utf-8"}
     return subprocess.Popen([sys.executable, *run, *map(str, args)], cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", **how)
 
 
@@ -73,7 +75,7 @@ def test_two_runs_with_one_seed_are_the_same_bytes(run, tmp_path):
 def test_evaluate_recomputes_metrics(run):
     before = json.loads((run/"metrics.json").read_text())
     seeds = dict(data=dict(seeds=[0, 1]), headlines={})
-    (run/"metrics.json").write_text(json.dumps({"config": before["config"], "seconds": before["seconds"], "seeds": seeds}))
+    (run/"metrics.json").write_text(json.dumps(before | dict(seeds=seeds)))
     assert dvd_jepa("evaluate", run)[0] == 0
     after = json.loads((run/"metrics.json").read_text())
     for part in ("config", "published", "forecast", "probe", "surprise", "collapse", "leakage"): assert after[part] == before[part]
@@ -82,9 +84,10 @@ def test_evaluate_recomputes_metrics(run):
 
 
 @pytest.mark.parametrize("content", ["half a fi", "[1, 2]", '{"seconds": 3}'])
-def test_old_metrics_that_make_no_sense_are_no_hindrance(tmp_path, content):
-    (tmp_path/"metrics.json").write_text(content)
-    assert cli._old_metrics(tmp_path) == {}
+def test_metrics_that_make_no_sense_are_nobodys(small, content):
+    (small/"metrics.json").write_text(content)
+    assert metrics_beside(small/"model.safetensors", load(small)) == {}
+    (small/"metrics.json").unlink()
 
 
 @pytest.fixture(scope="module")
@@ -124,8 +127,11 @@ def test_a_stopped_evaluation_leaves_no_process_behind(tmp_path):
 
 
 def test_compare(small, tmp_path):
-    code, out, err = dvd_jepa("compare", small, "classic", "--plot", tmp_path/"skill.png")
+    code, out, err = dvd_jepa("compare", "classic", small, "--plot", tmp_path/"skill.png", columns=80)
     assert code == 0, err
+    f = packaged_metrics("classic")["forecast"]
+    for r in (f, *f["baselines"].values()): assert f"{r['mse'][0]:.4f}" in out and f"{r['parameters']:,}" in out, "no number is cut, even at 80 columns"
+    assert "…" not in out, "nor a word"
     for name in ("classic", "nearest neighbour", "pixel predictor", "untrained encoder", "constant velocity"): assert name in out
     assert Image.open(tmp_path/"skill.png").size[0] > 600
 

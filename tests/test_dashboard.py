@@ -2,6 +2,7 @@
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from dvd_jepa import VIOLATIONS
 from dvd_jepa.core import Config
 from dvd_jepa.evaluate import packaged_metrics
@@ -32,6 +33,7 @@ def test_it_opens_on_the_packaged_weights(monkeypatch):
 
 
 def test_the_horizon_of_packaged_weights_is_read_from_their_metrics(monkeypatch):
+    st.cache_data.clear()   # of what another test has asked
     def never(*_, **__): raise AssertionError("it lies beside the weights")
     monkeypatch.setattr("dvd_jepa.evaluate.forecast_report", never)
     assert not opened(monkeypatch).exception
