@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test install book readme weights baselines clean
+.PHONY: demo test install book readme weights baselines bench clean
 
 demo: $(STAMP)            ## train if need be, and open the dashboard
 	$(BIN)/dvd-jepa demo $(DEMO)
@@ -20,16 +20,23 @@ $(STAMP): settings.ini setup.py constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
 	touch $(STAMP)
 
+WEIGHTS ?= classic rotor varied
+
 weights: $(STAMP)         ## train the packaged weights again and measure them, over five seeds
-	$(BIN)/dvd-jepa train --recipe classic --seed 0 --out runs/classic
-	rm -rf runs/classic/seeds
-	$(BIN)/dvd-jepa evaluate runs/classic --seeds 5
-	cp runs/classic/model.safetensors dvd_jepa/weights/classic.safetensors
-	cp runs/classic/metrics.json dvd_jepa/weights/classic.json
-	cp runs/classic/dream.gif nbs/images/dream.gif
+	for name in $(WEIGHTS); do $(BIN)/dvd-jepa train --recipe $$name --seed 0 --out runs/$$name && \
+	  rm -rf runs/$$name/seeds && $(BIN)/dvd-jepa evaluate runs/$$name --seeds 5 && \
+	  cp runs/$$name/model.safetensors dvd_jepa/weights/$$name.safetensors && \
+	  cp runs/$$name/metrics.json dvd_jepa/weights/$$name.json && \
+	  cp runs/$$name/dream.gif nbs/images/dream-$$name.gif || exit 1; done
 
 baselines: $(STAMP)       ## train the packaged baselines again
 	$(BIN)/python tools/baselines.py
+
+bench: $(STAMP)           ## measure what training costs, afresh (six minutes on an idle machine)
+	rm -f nbs/studies/results/23_speed.json
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh -e -c 'export OMP_NUM_THREADS=1 PLOTLY_RENDERER=plotly_mimetype+notebook_connected; \
+	  jupyter nbconvert --log-level WARN --CoalesceStreamsPreprocessor.enabled=True --to notebook --execute --inplace nbs/studies/23_speed.ipynb; \
+	  python tools/book.py; nbdev_clean; python tools/readme.py'
 
 book: $(STAMP)            ## export, execute every notebook in place (two at a time), clean, and write README
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh -e -c 'nbdev_export; \

@@ -4,7 +4,7 @@ import os
 import dvd_jepa
 import streamlit as st
 from dvd_jepa.core import TEST_SEED
-from dvd_jepa.evaluate import forecast_report, horizon_text, metrics_beside, skill_figure
+from dvd_jepa.evaluate import forecast_report, horizon_report, horizon_text, metrics_beside, skill_figure
 from dvd_jepa.models import checkpoint_path
 from dvd_jepa.show import ALARM, REALITY, curves, filmstrip, player
 from dvd_jepa.surprise import calibration_frames, conformal_threshold
@@ -18,10 +18,10 @@ def load(path, changed): return dvd_jepa.load(path)
 
 @st.cache_data(show_spinner="dreaming 500 held-out episodes, and asking everybody else")
 def horizon(path, changed):
-    "The forecast report and the headlines over seeds that lie beside the weights; measured now if none does."
+    "The forecast report, the far horizon and the headlines over seeds that lie beside the weights; measured now if none does."
     model = load(path, changed)
     kept = metrics_beside(path, model)
-    return kept.get("forecast") or forecast_report(model), kept.get("seeds")
+    return kept.get("forecast") or forecast_report(model), (kept.get("horizon") or {}).get(model.world.name) or horizon_report(model), kept.get("seeds")
 
 @st.cache_data(show_spinner="calibrating on clean episodes")
 def threshold(path, changed, per_thousand):
@@ -35,7 +35,7 @@ def broken(path, changed, kind, magnitude, seed): return dvd_jepa.inject(load(pa
 def choose_model():
     "Weights from the sidebar; an error in plain words if they can't be used."
     wanted = os.environ.get("DVD_JEPA_MODEL")
-    names = list(dict.fromkeys([*([wanted] if wanted else []), *dvd_jepa.packaged()]))
+    names = list(dict.fromkeys([*([wanted] if wanted else []), "rotor", *dvd_jepa.packaged()]))
     source = st.sidebar.selectbox("Weights", names, help="Packaged weights, or the run folder that `dvd-jepa demo` was given.")
     try:
         path = checkpoint_path(source)
@@ -63,16 +63,15 @@ def dream_section(where, model):
 def horizon_section(where, model):
     st.header("Horizon")
     if model.decoder is None: return st.info("These weights have no decoder, so their dreams can't be compared with frames.")
-    report, seeds = horizon(*where)
-    lost = report["worse_than_mean_frame_from"]
+    report, far, seeds = horizon(*where)
+    lost, last = far["worse_than_mean_frame_from"], far["at"][-1]
     further = [name for name,r in report["baselines"].items() if r["valid_horizon"] > report["valid_horizon"]]
-    st.write(f"On {report['data']['episodes']} held-out episodes the dream is valid (skill ≥ 0.5) for **{horizon_text(report, report['data']['steps'])} steps**"
-             + (f", and from step **{lost}** on the average frame is the better prophet." if lost else ".")
-             + (f" Further than the dream: {', '.join(further)}." if further else "")
+    st.write(f"On {report['data']['episodes']} held-out episodes the dream is valid (skill ≥ 0.5) for **{horizon_text(far, last)} steps**"
+             + (f", and from step **{lost:,}** on the average frame is the better prophet." if lost else ".")
+             + (f" Further than the dream, within {report['data']['steps']} steps: {', '.join(further)}." if further else "")
              + " **Look where each line falls below one half; bands are 95 % intervals over episodes.**")
-    if seeds:
-        over = seeds["headlines"]["forecast.valid_horizon"]
-        st.caption(f"Trained with {len(over['values'])} seeds, the recipe's dreams were valid for {over['median']:g} steps (worst {over['min']}, best {over['max']}).")
+    if seeds and (over := seeds["headlines"].get(f"horizon.{model.world.name}.valid_horizon")):
+        st.caption(f"Trained with {len(over['values'])} seeds, the recipe's dreams were valid for {over['median']:,.0f} steps (worst {over['min']:,}, best {over['max']:,}).")
     st.plotly_chart(skill_figure(report), width="stretch", key="horizon")
 
 

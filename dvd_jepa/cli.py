@@ -38,7 +38,7 @@ from .train import RECIPES, as_config, fit
 from .world import VIOLATIONS, WORLDS, inject, video
 
 # %% ../nbs/12_cli.ipynb #1dc712cd
-app = typer.Typer(help="DVD-JEPA: the smallest honest JEPA world model. Start with `dvd-jepa demo`, or `dvd-jepa train` and look into runs/classic.",
+app = typer.Typer(help="DVD-JEPA: the smallest honest JEPA world model. Start with `dvd-jepa demo`, or `dvd-jepa train` and look into runs/rotor.",
                   no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 out, err = Console(), Console(stderr=True)
 
@@ -64,7 +64,7 @@ class Bar:
 
 def _fit(recipe, world, seed, steps=None):
     start = time.perf_counter()
-    with Bar() as bar: model = fit(recipe, world=_world(world), seed=seed, on_step=bar, steps=steps)
+    with Bar() as bar: model = fit(recipe, world=world and _world(world), seed=seed, on_step=bar, steps=steps)
     return model, time.perf_counter()-start
 
 def _world(name):
@@ -74,8 +74,8 @@ def _world(name):
 # %% ../nbs/12_cli.ipynb #37c5a472
 @app.command()
 def train(
-    recipe:Annotated[str, typer.Option(help=f"What to train: {', '.join(RECIPES)}.")]="classic",
-    world:Annotated[str, typer.Option(help="Where it lives: classic or varied.")]="classic",
+    recipe:Annotated[str, typer.Option(help=f"What to train: {', '.join(RECIPES)}.")]="rotor",
+    world:Annotated[str, typer.Option(help="Where it lives: classic or varied; the recipe's own if not given.")]=None,
     seed:SEED=0,
     steps:Annotated[int, typer.Option(help="Optimizer steps of the JEPA, if not the recipe's own.")]=None,
     folder:Annotated[Path, typer.Option("--out", help="Run folder; runs/RECIPE if not given. Files in it are replaced atomically.")]=None,
@@ -83,7 +83,7 @@ def train(
     "Train a world model on episodes it draws itself, and fill a run folder: **model.safetensors**, **metrics.json**, **dream.gif**, **surprise.png**."
     as_config(recipe, seed=seed, steps=steps)   # before anything is made
     if world == "fast": raise wrong("world", "'fast'", "classic or varied: fast is for tests, and never trained on")
-    _world(world)
+    if world: _world(world)
     folder = check_writable(folder or Path("runs")/recipe)
     model, seconds = _fit(recipe, world, seed, steps)
     with err.status("measuring on held-out episodes, beside all baselines"): metrics = write_run(model, folder, seconds)
@@ -97,7 +97,7 @@ def _say_metrics(m):
     clean, score = s["scores"][s["default_score"]], s["default_score"]
     ends = lambda d, k, digits: "[{}, {}]".format(*(format(e, digits) for e in d[f"{k}_interval"]))
     for what in ("position", "velocity"): rows.add_row(f"{what}, read by a line", f"R² {held_out[f'{what}_r2']:.3f} {ends(held_out, f'{what}_r2', '.3f')}")
-    if f := m["forecast"]: _say_forecast(rows, f)
+    if f := m["forecast"]: _say_forecast(rows, f, m["horizon"])
     if spread := m.get("seeds"): _say_seeds(rows, spread)
     rows.add_row("false alarms", f"{clean['measured_per_1000']:.2f} {ends(clean, 'measured_per_1000', '.2f')} in 1,000 clean frames (asked: {s['asked_per_1000']:g})")
     rows.add_row(f"AUROC, {score}", ", ".join(f"{kind} {v['scores'][score]['auroc']:.3f}" for kind,v in s["kinds"].items()))
@@ -106,21 +106,23 @@ def _say_metrics(m):
     out.print(rows, highlight=False)
     out.print("[ ] are 95 % intervals over episodes", style="dim", markup=False, highlight=False)
 
-def _say_forecast(rows, f):
-    lost, most = f["worse_than_mean_frame_from"], f["data"]["steps"]
-    then = f"worse than the mean frame from step {lost}" if lost else f"never worse than the mean frame in {most} steps"
-    rows.add_row("dream", f"valid for {horizon_text(f, most)} steps; {then}")
+def _say_forecast(rows, f, horizons):
+    most = f["data"]["steps"]
+    for i,(world,h) in enumerate(horizons.items()):
+        lost, last = h["worse_than_mean_frame_from"], h["data"]["steps"]
+        then = f"worse than the mean frame from step {lost:,}" if lost else f"never worse than the mean frame in {last:,} steps"
+        rows.add_row(f"… on {world}, never trained on" if i else "dream", f"valid for {horizon_text(h, last)} steps; {then}")
     if rivals := sorted(f["baselines"].items(), key=lambda rival: -rival[1]["valid_horizon"]):
         rows.add_row("rivals, valid for", ", ".join(f"{name} {r['valid_horizon']}{'+' if r['valid_horizon'] == most else ''}" for name,r in rivals))
 
 def _say_seeds(rows, spread):
-    horizon, lost = (spread["headlines"].get(f"forecast.{k}") for k in ("valid_horizon", "worse_than_mean_frame_from"))
-    if horizon: rows.add_row(f"{len(spread['data']['seeds'])} training seeds", f"valid for {horizon['median']:g} steps (worst {horizon['min']}, best {horizon['max']}); mean frame better from step {'never' if lost['median'] is None else format(lost['median'], 'g')}")
+    horizon, lost = (spread["headlines"].get(f"horizon.{spread['data']['world']}.{k}") for k in ("valid_horizon", "worse_than_mean_frame_from"))
+    if horizon: rows.add_row(f"{len(spread['data']['seeds'])} training seeds", f"valid for {horizon['median']:,.0f} steps (worst {horizon['min']:,}, best {horizon['max']:,}); mean frame better from step {'never' if lost['median'] is None else format(int(lost['median']), ',')}")
 
 # %% ../nbs/12_cli.ipynb #af674531
 @app.command()
 def dream(
-    model:MODEL="classic",
+    model:MODEL="rotor",
     steps:Annotated[int, typer.Option(help="Frames to dream.", min=1)]=42,
     seed:Annotated[int, typer.Option(help="Which video to start from.", min=0)]=7,
     folder:Annotated[Path, OUT]=Path("."),
@@ -131,7 +133,7 @@ def dream(
 
 @app.command()
 def evaluate(
-    run:MODEL="classic",
+    run:MODEL="rotor",
     seeds:Annotated[int, typer.Option(help="Also train the same recipe with this many seeds, and say how far the results move. Models are kept in seeds/ of the folder.", min=0)]=0,
     workers:Annotated[int, typer.Option(help="Processes that train side by side.", min=1)]=min(2, os.cpu_count() or 1),
     folder:Annotated[Path, typer.Option("--out", help="Folder for metrics.json; the run folder itself if not given.")]=None,
@@ -151,7 +153,7 @@ def _evaluate_seeds(model, seeds, workers, folder):
         done = []
         def on_seed(seed, metrics):
             done.append(seed)
-            valid = f": valid for {metrics['forecast']['valid_horizon']} steps" if metrics["forecast"] else ""
+            valid = f": valid for {metrics['horizon'][model.world.name]['valid_horizon']:,} steps" if metrics["horizon"] else ""
             err.print(f"seed {seed}{valid}", highlight=False)
             status.update(f"trained {len(done)} of {seeds} seeds")
         return seeds_report(model.config, model.world, seeds, workers, folder, on_seed)
@@ -187,7 +189,7 @@ def export(
 @app.command()
 def monitor(
     file:Annotated[Path, typer.Argument(help="A video as .npy: (T, H, W), floating point grey levels in [0, 1]. Without it, a video is made.")]=None,
-    model:Annotated[str, typer.Option(help="Packaged weights by name, a *.safetensors file, or a run folder.")]="classic",
+    model:Annotated[str, typer.Option(help="Packaged weights by name, a *.safetensors file, or a run folder.")]="rotor",
     kind:Annotated[str, typer.Option("--inject", help=f"Without FILE: break the made video by {', '.join(VIOLATIONS)}.")]=None,
     seed:Annotated[int, typer.Option(help="Without FILE: which video to make; 3 if not given.", min=0)]=None,
     false_alarms:Annotated[float, typer.Option(help="Share of clean frames that may ring.")]=1e-3,
@@ -254,7 +256,7 @@ def _say_latent(z):
 # %% ../nbs/12_cli.ipynb #3970317a
 @app.command()
 def demo(
-    run:Annotated[Path, typer.Option(help="Run folder; trained first (half a minute) if it holds no weights.")]=Path("runs/classic"),
+    run:Annotated[Path, typer.Option(help="Run folder; trained first (half a minute) if it holds no weights.")]=Path("runs/rotor"),
     port:Annotated[int, typer.Option(help="Port of the dashboard.", min=1, max=65535)]=8501,
     headless:Annotated[bool, typer.Option(help="Don't open a browser window.")]=False,
 ):

@@ -60,19 +60,29 @@ class Config:
     seed:int = 0                       # Seeds the episodes, the initial weights and every batch; below `TEST_SEED`
     episodes:int = 400                 # Training episodes
     length:int = 64                    # Frames in an episode
-    context:int = 2                    # Frames stacked into one observation
+    context:int = 2                    # Frames that one observation spans
+    glimpses:int = 0                   # So many of them are looked at, evenly spread; 0 for all
     latent:int = 32                    # D, the numbers in a latent
     encoder_hidden:tuple = (256, 128)  # Widths between observation and latent
-    predictor_hidden:tuple = (64,)     # Widths between latent and next latent
+    predictor:str = "mlp"              # "mlp": a network that takes one step; "rotor": it can only turn pairs of latents
+    predictor_hidden:tuple = (64,)     # Widths of the predictor's network, if it has one
+    invariants:int = 0                 # Latents that a rotor never changes and reads its frequencies from; 0: one learned frequency per pair
     decoder_hidden:tuple = (64, 256)   # Widths between latent and frame
     steps:int = 2500                   # Optimizer steps of the JEPA
     batch:int = 256                    # Rows per step, for JEPA and decoder
-    lr:float = 1e-3                    # Adam's step size, for JEPA and decoder
+    lr:float = 1e-3                    # Adam's step size; the largest one, where a schedule changes it
+    schedule:str = "constant"          # "constant", or "one-cycle": up, then down to nothing (Smith & Topin 2019)
+    lags:int = 1                       # Longest lag that is trained, frames; shorter ones are drawn more often
+    targets:int = 1                    # Futures, at lags of their own, for each observation of a batch
+    reach:float = 0.0                  # Lag up to which a prediction is trusted, frames; 0 trusts all lags alike
     train_encoder:bool = True          # Off: the encoder stays as it was drawn, and only what reads it is trained
     tau:float = 0.99                   # The target encoder keeps this share of itself at each step
     variance_weight:float = 1.0        # Weight of the variance hinge (VICReg, eq. 1)
     covariance_weight:float = 0.0      # Weight of the covariance penalty (VICReg, eq. 4)
+    contrast_weight:float = 0.0        # Weight of the contrastive term (CPC, eq. 4) at the first step; it fades to nothing
+    refine:int = 0                     # Longest lag at which the frequencies of a rotor are refined after training, frames; 0: not at all
     decoder_steps:int = 2000           # Optimizer steps of the decoder; 0 makes it a pure JEPA
+    decoder_lr:float = 1e-3            # Adam's step size for the decoder
     probe_steps:int = 800              # Optimizer steps of the linear position probe
     probe_batch:int = 512              # Rows per step of the probe
     probe_lr:float = 1e-2              # Adam's step size for the probe
@@ -83,17 +93,27 @@ class Config:
 # %% ../nbs/00_core.ipynb #be431cfa
 TEST_SEED, CALIBRATION_SEED = 1_000_000, 2_000_000  # held-out episodes are drawn from these; training seeds lie below both
 
-_at_least = dict(seed=0, episodes=1, length=4, context=1, latent=1, steps=0, batch=2, decoder_steps=0, probe_steps=0, probe_batch=1)
-_within = dict(tau=(0, 1), probe_share=(0.01, 0.99), lr=(1e-8, 10), probe_lr=(1e-8, 10), variance_weight=(0, 1e6), covariance_weight=(0, 1e6))
+_at_least = dict(seed=0, episodes=1, length=4, context=1, glimpses=0, latent=1, invariants=0, steps=0, batch=2, lags=1, targets=1, refine=0, decoder_steps=0, probe_steps=0, probe_batch=1)
+_within = dict(tau=(0, 1), probe_share=(0.01, 0.99), lr=(1e-8, 10), decoder_lr=(1e-8, 10), probe_lr=(1e-8, 10), reach=(0, 1e6),
+               variance_weight=(0, 1e6), covariance_weight=(0, 1e6), contrast_weight=(0, 1e6))
+_one_of = dict(predictor=("mlp", "rotor"), schedule=("constant", "one-cycle"))
 
 def _check_config(c):
     for name,least in _at_least.items(): object.__setattr__(c, name, check_whole(f"Config.{name}", getattr(c, name), least))
     for name,(lo,hi) in _within.items():
         value = getattr(c, name)
         if not (isinstance(value, (int, float)) and lo <= value <= hi): raise wrong(f"Config.{name}", repr(value), f"a number in [{lo}, {hi}]")
+    for name,choices in _one_of.items():
+        if getattr(c, name) not in choices: raise wrong(f"Config.{name}", repr(getattr(c, name)), f"one of {', '.join(choices)}")
     if not isinstance(c.train_encoder, bool): raise wrong("Config.train_encoder", repr(c.train_encoder), "True or False")
     if c.seed >= TEST_SEED: raise wrong("Config.seed", c.seed, f"less than {TEST_SEED:,}: from there on, seeds are held out")
-    if c.length < c.context + 2: raise wrong("Config.length", c.length, f"at least context + 2 = {c.context+2}")
+    if c.length < c.context + c.lags + 1: raise wrong("Config.length", c.length, f"at least context + lags + 1 = {c.context+c.lags+1}")
+    if c.glimpses > c.context or c.glimpses == 1 < c.context: raise wrong("Config.glimpses", c.glimpses, f"0, or 2 to context = {c.context}")
+    if c.invariants and c.predictor != "rotor": raise wrong("Config.invariants", c.invariants, "0, or predictor='rotor'")
+    if c.lags == 1 and (c.reach or c.contrast_weight or c.targets > 1): raise wrong("Config.lags", c.lags, "more than 1, where reach, contrast_weight or several targets are asked for")
+    if 0 < c.refine < 64: raise wrong("Config.refine", c.refine, "0, or at least 64 frames")
+    if c.predictor == "rotor" and (c.invariants >= c.latent or (c.latent-c.invariants) % 2): raise wrong("Config.invariants", c.invariants, f"less than latent = {c.latent}, with pairs left to turn")
+    if c.refine and (c.predictor != "rotor" or c.invariants): raise wrong("Config.refine", c.refine, "0, or a rotor with one learned frequency per pair")
     for name in ("encoder_hidden", "predictor_hidden", "decoder_hidden"):
         if not isinstance(getattr(c, name), (tuple, list)): raise wrong(f"Config.{name}", repr(getattr(c, name)), "a tuple of widths")
         widths = tuple(check_whole(f"Config.{name}", width, 1) for width in getattr(c, name))

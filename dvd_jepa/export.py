@@ -16,7 +16,8 @@ import torch
 from torch import nn
 
 from .core import write_json, wrong
-from .models import MLPPredictor, WorldModel
+from .models import MLPPredictor, RotorPredictor, WorldModel
+from .observe import looked_at
 from .surprise import calibration_frames, conformal_threshold
 from .world import video
 
@@ -24,10 +25,11 @@ from .world import video
 @torch.no_grad()
 def rounded(
     model:WorldModel,
-)->WorldModel:        # A copy whose weights are exact in float16, stored as float32
+)->WorldModel:        # A copy whose weights are exact in float16, stored as float32; a rotor's frequencies keep all digits
     "Round weights to half precision; the original is left as it is."
     model = copy.deepcopy(model)
-    for p in model.parameters(): p.copy_(p.half().float())
+    for name,p in model.named_parameters():
+        if name != "predictor.frequencies": p.copy_(p.half().float())   # sixteen numbers; a dream of 100,000 frames needs all of their digits
     return model
 
 # %% ../nbs/11_export.ipynb #a02b8f0f
@@ -37,15 +39,18 @@ def _layers(net): return [dict(n_in=layer.in_features, n_out=layer.out_features,
                           for layer in net if isinstance(layer, nn.Linear)]
 
 def browser_weights(
-    model:WorldModel, # Its weights must be exact in float16, see `rounded`
+    model:WorldModel, # Its weights must be exact in float16 (but for a rotor's frequencies), see `rounded`
 )->dict:              # Networks as layers; weights are base64 of little-endian float16, row-major (n_out, n_in)
-    "All that another language needs to run this model; ValueError for a predictor that isn't a stack of linear layers."
-    if not isinstance(model.predictor, MLPPredictor): raise wrong("export", f"a predictor of class {type(model.predictor).__name__}", "an MLPPredictor")
-    nets = dict(encoder=model.target, predictor=model.predictor.net)
+    "All that another language needs to run this model; ValueError for a predictor of one's own."
+    if not isinstance(model.predictor, (MLPPredictor, RotorPredictor)): raise wrong("export", f"a predictor of class {type(model.predictor).__name__}", "one of the library's")
+    nets, rotor = dict(encoder=model.target), {}
+    if hasattr(model.predictor, "net"): nets["frequency" if isinstance(model.predictor, RotorPredictor) else "predictor"] = model.predictor.net   # invariants → 10 × rad/frame; or z → the next z
+    if isinstance(model.predictor, RotorPredictor): rotor = dict(turning=model.predictor.turning)
+    if hasattr(model.predictor, "frequencies"): rotor["frequencies"] = model.predictor.frequencies.tolist()   # rad/frame, one per pair
     if model.decoder is not None: nets["decoder"] = model.decoder.net
     if model.probe is not None: nets["probe"] = [model.probe]
-    return dict(format="dvd-jepa-web/1", config=asdict(model.config), world=asdict(model.world), activation="gelu-erf", decoder_output="sigmoid",
-                networks={name: _layers(net) for name,net in nets.items()})
+    return dict(format="dvd-jepa-web/2", config=asdict(model.config), world=asdict(model.world), activation="gelu-erf", decoder_output="sigmoid",
+                places=looked_at(model.context, model.config.glimpses), **({"rotor": rotor} if rotor else {}), networks={name: _layers(net) for name,net in nets.items()})
 
 # %% ../nbs/11_export.ipynb #2717ee01
 @torch.no_grad()

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .core import TEST_SEED, as_latents, seeded, wrong
-from .dream import INTERVALS, config_of, interval, resamples, worlds_of
+from .dream import INTERVALS, config_of, interval, resamples, training_sample, worlds_of
 from .models import WorldModel, mlp
 from .observe import stack
 from .show import ascii_frame
@@ -99,11 +99,12 @@ def probe_report(
 )->dict:                # data, and representations: name → dimensions, position_rmse_px, position_r2, velocity_rmse_px, velocity_r2, each with its `…_interval`
     "Fit a line from each representation to the state on the training episodes; score it on held-out ones."
     (world, home), k, c = worlds_of(forecaster, world, "encode"), forecaster.context, config_of(forecaster)
-    (frames, states), (new_frames, new_states) = simulate(home, c.episodes, c.length, c.seed), simulate(world, n, c.length, seed)
+    frames, states = training_sample(home, c)
+    new_frames, new_states = simulate(world, n, frames.shape[1], seed)
     y, new_y, weights = states[:, k-1:].flatten(0, 1), new_states[:, k-1:], resamples(n)
     asked = features(forecaster, frames) if beside else {_own(forecaster): partial(kept_of, forecaster)}
     scores = {name: _score(f(frames), y, f(new_frames), new_y, weights) for name,f in asked.items()}
-    data = dict(fitted_on=dict(world=home.name, episodes=c.episodes, seed=c.seed), scored_on=dict(world=world.name, episodes=n, seed=seed), intervals=INTERVALS)
+    data = dict(fitted_on=dict(world=home.name, episodes=len(frames), seed=c.seed), scored_on=dict(world=world.name, episodes=n, seed=seed), intervals=INTERVALS)
     return dict(data=data, representations=scores)
 
 def _score(z, y, new_z, new_y, weights):                                   # fitted on the first two, scored on the others, resampled by (draws, n)

@@ -74,11 +74,11 @@ def test_two_runs_with_one_seed_are_the_same_bytes(run, tmp_path):
 
 def test_evaluate_recomputes_metrics(run):
     before = json.loads((run/"metrics.json").read_text())
-    seeds = dict(data=dict(seeds=[0, 1]), headlines={})
+    seeds = dict(data=dict(seeds=[0, 1], world="classic"), headlines={})
     (run/"metrics.json").write_text(json.dumps(before | dict(seeds=seeds)))
     assert dvd_jepa("evaluate", run)[0] == 0
     after = json.loads((run/"metrics.json").read_text())
-    for part in ("config", "published", "forecast", "probe", "surprise", "collapse", "leakage"): assert after[part] == before[part]
+    for part in ("config", "published", "forecast", "horizon", "corner", "probe", "surprise", "collapse", "leakage"): assert after[part] == before[part]
     assert after["seeds"] == seeds, "measuring again doesn't throw the seeds away"
     assert after["seconds"]["train"] == before["seconds"]["train"]
 

@@ -26,16 +26,26 @@ def test_it_opens_on_the_packaged_weights(monkeypatch):
     assert not at.exception and not at.error
     assert [h.value for h in at.header] == ["Dream", "Horizon", "Anomaly"]
     assert len(at.get("plotly_chart")) == 4
-    f = packaged_metrics("classic")["forecast"]
-    assert f"valid (skill ≥ 0.5) for **{f['valid_horizon']} {f['valid_horizon_interval']} steps**" in says(at)
-    assert "Further than the dream: constant velocity, nearest neighbour, pixel predictor." in says(at)
+    assert at.sidebar.selectbox[0].value == "rotor" and "valid (skill ≥ 0.5) for **100,000+ steps**" in says(at)
+    assert "Further than the dream" not in says(at) and "better prophet" not in says(at)
     assert "Trained with 5 seeds" in " ".join(c.value for c in at.caption)
+
+
+@pytest.mark.parametrize("name", ["classic", "varied"])
+def test_the_other_packaged_weights(monkeypatch, name):
+    at = opened(monkeypatch)
+    at.sidebar.selectbox[0].select(name).run()
+    h = packaged_metrics(name)["horizon"][name]
+    low, high = h["valid_horizon_interval"]
+    assert not at.exception and not at.error
+    assert f"for **{h['valid_horizon']:,} [{low:,}, {high:,}] steps**, and from step **{h['worse_than_mean_frame_from']:,}**" in says(at)
+    assert ("Further than the dream, within 100 steps: constant velocity, nearest neighbour, pixel predictor." in says(at)) == (name == "classic")
 
 
 def test_the_horizon_of_packaged_weights_is_read_from_their_metrics(monkeypatch):
     st.cache_data.clear()   # of what another test has asked
     def never(*_, **__): raise AssertionError("it lies beside the weights")
-    monkeypatch.setattr("dvd_jepa.evaluate.forecast_report", never)
+    for report in ("forecast_report", "horizon_report"): monkeypatch.setattr(f"dvd_jepa.evaluate.{report}", never)
     assert not opened(monkeypatch).exception
 
 

@@ -1,13 +1,14 @@
-"Train the baselines that come with the package: a pixel predictor and an untrained encoder for each world that is trained on."
+"Train the baselines that come with the package: for each world that is trained on a pixel predictor and an untrained encoder, with the sizes and the budget of its recipe."
 from pathlib import Path
 
 from dvd_jepa.dream import baselines, save_pixels
-from dvd_jepa.world import World
+from dvd_jepa.train import RECIPES, home_of
 
 folder = Path(__file__).parent.parent/"dvd_jepa"/"weights"/"baselines"
 
 if __name__ == "__main__":
-    for world in (World.classic(), World.varied()):
-        trained = baselines(world, trained="fit")
+    for recipe in ("classic", "varied"):
+        world = home_of(recipe)
+        trained = baselines(world, RECIPES[recipe], trained="fit")
         save_pixels(trained["pixel predictor"], folder/f"pixel-{world.name}.safetensors")
         trained["untrained encoder"].save(folder/f"untrained-{world.name}.safetensors")
