@@ -4,7 +4,7 @@ import os
 import dvd_jepa
 import streamlit as st
 from dvd_jepa.core import TEST_SEED
-from dvd_jepa.evaluate import forecast_report, horizon_report, horizon_text, metrics_beside, skill_figure
+from dvd_jepa.evaluate import forecast_report, horizon_report, horizon_text, metrics_beside, skill_figure, steps_text
 from dvd_jepa.models import checkpoint_path
 from dvd_jepa.show import ALARM, REALITY, curves, filmstrip, player
 from dvd_jepa.surprise import calibration_frames, conformal_threshold
@@ -71,8 +71,8 @@ def horizon_section(where, model):
              + (f" Further than the dream, within {report['data']['steps']} steps: {', '.join(further)}." if further else "")
              + " **Look where each line falls below one half; bands are 95 % intervals over episodes.**")
     if seeds and (over := seeds["headlines"].get(f"horizon.{model.world.name}.valid_horizon")):
-        st.caption(f"Trained with {len(over['values'])} seeds, the recipe's dreams were valid for {over['median']:,.0f} steps (worst {over['min']:,}, best {over['max']:,}).")
-    st.plotly_chart(skill_figure(report), width="stretch", key="horizon")
+        st.caption(f"Trained with {len(over['values'])} seeds, the recipe's dreams were valid for {steps_text(round(over['median']), last)} steps (worst {steps_text(over['min'], last)}, best {steps_text(over['max'], last)}).")
+    st.plotly_chart(skill_figure(report, f"The first {report['data']['steps']} steps beside everybody else, on held-out {report['data']['world']} episodes"), width="stretch", key="horizon")
 
 
 def anomaly_section(where, model):
@@ -91,7 +91,9 @@ def anomaly_section(where, model):
     at, limit, k = int(onset[0]), threshold(*where, rate), model.context
     scores = {"broken": model.surprise(bad.frames)[0, k:], "clean twin": model.surprise(bad.clean)[0, k:]}
     rings = [t for t in range(k, 64) if scores["broken"][t-k] > limit]
-    verdict = f"The first alarm rings at frame **{rings[0]}**." if rings else "**No alarm**: this one gets past it."
+    false, true = [t for t in rings if t < at], [t for t in rings if t >= at]
+    verdict = f"The first alarm after it rings at frame **{true[0]}**." if true else "**No alarm**: this one gets past it."
+    if false: verdict += f" Before it there was a false alarm at frame {', '.join(map(str, false))}."
     st.write(f"Reality breaks at frame **{at}**. {verdict}")
     unit = "latent unit²" if model.decoder is None else "grey level²"
     fig = curves(scores, x=range(k, 64), title="Surprise at each frame", x_label="time (frames)", y_label=f"surprise ({unit})", colors=COLORS,

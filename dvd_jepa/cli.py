@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +29,7 @@ from rich.table import Table
 from .core import as_frames, check_writable, remove_unfinished, write_json, wrong
 from .evaluate import compare as compare_models
 from .evaluate import evaluate as evaluate_model
-from .evaluate import horizon_text, metrics_beside, seeds_report, write_dream, write_run
+from .evaluate import horizon_text, metrics_beside, seeds_report, steps_text, write_dream, write_run
 from .export import export_web
 from .models import checkpoint_path, load
 from .probe import ascii_dream
@@ -45,6 +46,12 @@ out, err = Console(), Console(stderr=True)
 MODEL = Annotated[str, typer.Argument(help="Packaged weights by name, a *.safetensors file, or a run folder.")]
 SEED = Annotated[int, typer.Option(help="The same seed gives the same bits.")]
 OUT = typer.Option("--out", help="Folder for the results; files in it are replaced atomically.")
+
+def _say_version(asked):
+    if asked: print(version("dvd-jepa")); raise typer.Exit()
+
+@app.callback()
+def _of_all(asked:Annotated[bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Say the version and stop.")]=False): pass
 
 # %% ../nbs/12_cli.ipynb #6e08d4f4
 class Bar:
@@ -77,7 +84,7 @@ def train(
     recipe:Annotated[str, typer.Option(help=f"What to train: {', '.join(RECIPES)}.")]="rotor",
     world:Annotated[str, typer.Option(help="Where it lives: classic or varied; the recipe's own if not given.")]=None,
     seed:SEED=0,
-    steps:Annotated[int, typer.Option(help="Optimizer steps of the JEPA, if not the recipe's own.")]=None,
+    steps:Annotated[int, typer.Option(help="Optimizer steps of the JEPA, if not the recipe's own.", min=1)]=None,
     folder:Annotated[Path, typer.Option("--out", help="Run folder; runs/RECIPE if not given. Files in it are replaced atomically.")]=None,
 ):
     "Train a world model on episodes it draws itself, and fill a run folder: **model.safetensors**, **metrics.json**, **dream.gif**, **surprise.png**."
@@ -98,7 +105,7 @@ def _say_metrics(m):
     ends = lambda d, k, digits: "[{}, {}]".format(*(format(e, digits) for e in d[f"{k}_interval"]))
     for what in ("position", "velocity"): rows.add_row(f"{what}, read by a line", f"R² {held_out[f'{what}_r2']:.3f} {ends(held_out, f'{what}_r2', '.3f')}")
     if f := m["forecast"]: _say_forecast(rows, f, m["horizon"])
-    if spread := m.get("seeds"): _say_seeds(rows, spread)
+    if spread := m.get("seeds"): _say_seeds(rows, spread, m["horizon"] and m["horizon"][spread["data"]["world"]]["at"][-1])
     rows.add_row("false alarms", f"{clean['measured_per_1000']:.2f} {ends(clean, 'measured_per_1000', '.2f')} in 1,000 clean frames (asked: {s['asked_per_1000']:g})")
     rows.add_row(f"AUROC, {score}", ", ".join(f"{kind} {v['scores'][score]['auroc']:.3f}" for kind,v in s["kinds"].items()))
     rows.add_row("latent", f"std {m['collapse']['std']:.2f}, effective rank {m['collapse']['effective_rank']:.1f} of {m['collapse']['dimensions']}")
@@ -115,15 +122,16 @@ def _say_forecast(rows, f, horizons):
     if rivals := sorted(f["baselines"].items(), key=lambda rival: -rival[1]["valid_horizon"]):
         rows.add_row("rivals, valid for", ", ".join(f"{name} {r['valid_horizon']}{'+' if r['valid_horizon'] == most else ''}" for name,r in rivals))
 
-def _say_seeds(rows, spread):
+def _say_seeds(rows, spread, last):
     horizon, lost = (spread["headlines"].get(f"horizon.{spread['data']['world']}.{k}") for k in ("valid_horizon", "worse_than_mean_frame_from"))
-    if horizon: rows.add_row(f"{len(spread['data']['seeds'])} training seeds", f"valid for {horizon['median']:,.0f} steps (worst {horizon['min']:,}, best {horizon['max']:,}); mean frame better from step {'never' if lost['median'] is None else format(int(lost['median']), ',')}")
+    median, worst, best = (steps_text(round(horizon[k]), last) for k in ("median", "min", "max")) if horizon else ("",)*3
+    if horizon: rows.add_row(f"{len(spread['data']['seeds'])} training seeds", f"valid for {median} steps (worst {worst}, best {best}); mean frame better from step {'never' if lost['median'] is None else format(int(lost['median']), ',')}")
 
 # %% ../nbs/12_cli.ipynb #af674531
 @app.command()
 def dream(
     model:MODEL="rotor",
-    steps:Annotated[int, typer.Option(help="Frames to dream.", min=1)]=42,
+    steps:Annotated[int, typer.Option(help="Frames to dream; of more than 200, the first and the last hundred are shown.", min=1)]=42,
     seed:Annotated[int, typer.Option(help="Which video to start from.", min=0)]=7,
     folder:Annotated[Path, OUT]=Path("."),
 ):
@@ -179,7 +187,7 @@ def _check_plot(plot):
 # %% ../nbs/12_cli.ipynb #acb8e5cd
 @app.command()
 def export(
-    model:MODEL="classic",
+    model:MODEL="rotor",
     folder:Annotated[Path, OUT]=Path("web"),
 ):
     "Write **weights.json** (float16, for a browser) and **golden.json** (what a re-implementation must reproduce)."
@@ -238,7 +246,7 @@ def _say_alarms(readings):
 def pure(
     seed:SEED=0,
     every:Annotated[int, typer.Option(help="Show every so many frames.", min=1)]=4,
-    steps:Annotated[int, typer.Option(help="Optimizer steps, if not the recipe's own.")]=None,
+    steps:Annotated[int, typer.Option(help="Optimizer steps, if not the recipe's own.", min=1)]=None,
 ):
     "Train with no decoder at all, and watch the latent dream as ASCII through a linear probe: `o` reality, `*` dream, `@` both."
     model, seconds = _fit("pure", "classic", seed, steps)
@@ -246,12 +254,13 @@ def pure(
     out.print(f"trained in {seconds:.0f} s, without ever drawing a pixel.  o reality   * dream   @ both")
     for t,picture in ascii_dream(model, frames, states):
         if (t - model.context) % every == 0: out.print(f"\nframe {t}, {t-model.context+1} ahead\n{picture}", markup=False, highlight=False)
-    _say_latent(model.dream(frames[None, :model.context], 1)[0, 0])
+    z = model.dream(frames[None, :model.context], len(frames)-model.context)[0]
+    _say_latent(z[0], (model.position(z)-states[model.context:, :2]).norm(dim=1))
 
-def _say_latent(z):
+def _say_latent(z, off):
     out.print("\nAnd what it thought of the very first of these frames, before it came, in lieu of a picture:\n")
     for row in z.reshape(-1, 8).tolist(): out.print("  " + " ".join(f"{x:+7.3f}" for x in row), highlight=False)
-    out.print("\nIt knew where the logo would be. It just won't draw it for you.")
+    out.print(f"\nRead by a line, its dream was {off[0]:.1f} px off one frame ahead and {off[-1]:.1f} px at the end, {off.mean():.1f} px on average. It won't draw it for you.")
 
 # %% ../nbs/12_cli.ipynb #3970317a
 @app.command()

@@ -48,8 +48,9 @@ def check_whole(
     value,       # What came
     least:int=0, # Smallest number that makes sense
 )->int:
-    "Refuse anything but a whole number of at least `least`; ValueError."
+    "Refuse anything but a whole number of at least `least` that a float64 can count to; ValueError."
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least: raise wrong(name, repr(value), f"a whole number of at least {least}")
+    if value > 2**53: raise wrong(name, repr(value), f"a whole number of at most {2**53:,}")
     return int(value)
 
 # %% ../nbs/00_core.ipynb #60fadcf8

@@ -115,18 +115,22 @@ def centroids(
     return np.interp(found, (seen*grid).sum(1)/seen.sum(1), true)
 
 class ConstantVelocity(Forecaster):
-    "A tracker that was told the physics: two centroids make a velocity, and the world's own rule reflects it at the walls."
+    "A tracker that was told the physics: centroids make a velocity, and the world's own rule reflects it at the walls."
     def __init__(self,
-        world:World,  # Whose logo, box and rule it knows
-        unbias=True,  # Correct the centroid for the part of the logo beyond the edge?
-    ): self.world, self.unbias = world, unbias
+        world:World,   # Whose logo, box and rule it knows
+        unbias=True,   # Correct the centroid for the part of the logo beyond the edge?
+        context:int=2, # Frames that it looks at; with three or more it knows a bounce when it sees one
+    ): self.world, self.unbias, self.context = world, unbias, check_whole("context", context, 2)
 
-    def encode(self, frames):                                            # (n, T-1, 4): y, x in px, vy, vx in px/frame
-        centres = centroids(self.world, as_frames(frames, least=2, size=(self.world.size,)*2), self.unbias)
-        return torch.from_numpy(np.concatenate([centres[:, 1:], np.diff(centres, axis=1)], -1).astype(np.float32))
+    def encode(self, frames):                                            # (n, T-context+1, 4): y, x in px, vy, vx in px/frame
+        centres, middle = centroids(self.world, as_frames(frames, least=self.context, size=(self.world.size,)*2), self.unbias), (self.world.lo+self.world.hi)/2
+        moves = np.lib.stride_tricks.sliding_window_view(np.diff(centres, axis=1), self.context-1, 1)       # (n, T-context+1, 2, context-1)
+        p, last, speed = centres[:, self.context-1:], moves[..., -1], np.abs(moves).max(-1)                 # a bounce shortens a move
+        away = np.where(np.abs(last) < speed-.01, middle-p, last)                                           # and turns it away from the wall
+        return torch.from_numpy(np.concatenate([p, speed*np.sign(away)], -1).astype(np.float32))
 
     def forecast(self, frames, steps):
-        p, v = np.split(self.encode(frames[:, -2:])[:, 0].numpy(), 2, axis=-1)
+        p, v = np.split(self.encode(frames[:, -self.context:])[:, 0].numpy(), 2, axis=-1)
         path = []
         for _ in range(check_whole("steps", steps, 1)):
             p, v = step(self.world, p, v)
@@ -257,7 +261,7 @@ def baselines(
     if trained not in ("packaged", "fit", "none"): raise wrong("trained", repr(trained), "'packaged', 'fit' or 'none'")
     frames = training_sample(world, config)[0]
     simple = {"black frame": Constant(torch.zeros(frames.shape[2:])), "mean frame": Constant(frames.mean((0, 1))), "persistence": Persistence(),
-              "constant velocity": ConstantVelocity(world), "nearest neighbour": NearestNeighbour(frames, config.context)}
+              "constant velocity": ConstantVelocity(world, context=max(2, config.context)), "nearest neighbour": NearestNeighbour(frames, config.context)}
     if trained == "none": return simple
     if trained == "packaged": return simple | _packaged_baselines(world)
     return simple | {"pixel predictor": fit_pixels(config, world, on_step),
