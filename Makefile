@@ -22,9 +22,9 @@ $(STAMP): settings.ini setup.py constraints.txt
 
 WEIGHTS ?= classic rotor varied
 
-weights: $(STAMP)         ## train the packaged weights again and measure them, over five seeds
+weights: $(STAMP)         ## train the packaged weights again and measure them, over five seeds and a million clean frames
 	for name in $(WEIGHTS); do $(BIN)/dvd-jepa train --recipe $$name --seed 0 --out runs/$$name && \
-	  rm -rf runs/$$name/seeds && $(BIN)/dvd-jepa evaluate runs/$$name --seeds 5 && \
+	  rm -rf runs/$$name/seeds && $(BIN)/dvd-jepa evaluate runs/$$name --seeds 5 --rates && \
 	  cp runs/$$name/model.safetensors dvd_jepa/weights/$$name.safetensors && \
 	  cp runs/$$name/metrics.json dvd_jepa/weights/$$name.json && \
 	  cp runs/$$name/dream.gif nbs/images/dream-$$name.gif || exit 1; done
@@ -32,8 +32,8 @@ weights: $(STAMP)         ## train the packaged weights again and measure them, 
 baselines: $(STAMP)       ## train the packaged baselines again
 	$(BIN)/python tools/baselines.py
 
-bench: $(STAMP)           ## measure what training costs, afresh (six minutes on an idle machine)
-	rm -f nbs/studies/results/23_speed.json
+bench: $(STAMP)           ## measure what training and watching cost, afresh (ten minutes on an idle machine)
+	rm -f nbs/studies/results/23_speed.json nbs/studies/results/23_monitor.json
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh -e -c 'export OMP_NUM_THREADS=1 PLOTLY_RENDERER=plotly_mimetype+notebook_connected; \
 	  jupyter nbconvert --log-level WARN --CoalesceStreamsPreprocessor.enabled=True --to notebook --execute --inplace nbs/studies/23_speed.ipynb; \
 	  python tools/book.py; nbdev_clean; python tools/readme.py'

@@ -7,9 +7,10 @@ from dvd_jepa.core import TEST_SEED
 from dvd_jepa.evaluate import forecast_report, horizon_report, horizon_text, metrics_beside, skill_figure, steps_text
 from dvd_jepa.models import checkpoint_path
 from dvd_jepa.show import ALARM, REALITY, curves, filmstrip, player
-from dvd_jepa.surprise import calibration_frames, conformal_threshold
+from dvd_jepa.surprise import SPACES, calibration_frames, conformal_threshold, space_of
 
 COLORS = {"broken": ALARM, "clean twin": REALITY}
+LENGTH = 80   # frames of a broken episode: the slowest logo has time to reach a wall
 st.set_page_config("DVD-JEPA", page_icon="📀", layout="wide")
 
 
@@ -26,10 +27,10 @@ def horizon(path, changed):
 @st.cache_data(show_spinner="calibrating on clean episodes")
 def threshold(path, changed, per_thousand):
     model = load(path, changed)
-    return conformal_threshold(model.surprise(calibration_frames(model.world)), per_thousand/1000)
+    return conformal_threshold(model.surprise(calibration_frames(model.world, false_alarms=per_thousand/1000)), per_thousand/1000)
 
 @st.cache_data(show_spinner=False)
-def broken(path, changed, kind, magnitude, seed): return dvd_jepa.inject(load(path, changed).world, 1, 64, kind, magnitude, seed=TEST_SEED+seed)
+def broken(path, changed, kind, magnitude, seed): return dvd_jepa.inject(load(path, changed).world, 1, LENGTH, kind, magnitude, seed=TEST_SEED+seed)
 
 
 def choose_model():
@@ -83,23 +84,22 @@ def anomaly_section(where, model):
     v = dvd_jepa.VIOLATIONS[kind]
     left.caption(f"The logo {v.says}.")
     whole, (_, most) = v.holds, v.limits(model.world)
-    magnitude = middle.number_input(f"Magnitude ({v.unit})", *((1, min(40, most), int(v.default)) if whole else (0.05, float(most), float(v.default))),
-                                    step=1 if whole else 0.05, key=f"magnitude {kind}")
+    magnitude = middle.number_input(f"Magnitude ({v.unit})", *((1, min(40, most), int(v.default)) if whole else (5.0 if v.unit == "°" else 0.01, float(most), float(v.default))),
+                                    step=1 if whole else 5.0 if v.unit == "°" else 0.05, key=f"magnitude {kind}")
     rate = right.select_slider("False alarms in 1,000 clean frames", [0.5, 1, 2, 5, 10, 50], value=1)
     try: bad, onset = broken(*where, kind, magnitude, st.session_state["episode"])
     except ValueError as e: return st.error(str(e))
     at, limit, k = int(onset[0]), threshold(*where, rate), model.context
     scores = {"broken": model.surprise(bad.frames)[0, k:], "clean twin": model.surprise(bad.clean)[0, k:]}
-    rings = [t for t in range(k, 64) if scores["broken"][t-k] > limit]
+    rings = [t for t in range(k, LENGTH) if scores["broken"][t-k] > limit]
     false, true = [t for t in rings if t < at], [t for t in rings if t >= at]
     verdict = f"The first alarm after it rings at frame **{true[0]}**." if true else "**No alarm**: this one gets past it."
     if false: verdict += f" Before it there was a false alarm at frame {', '.join(map(str, false))}."
     st.write(f"Reality breaks at frame **{at}**. {verdict}")
-    unit = "latent unit²" if model.decoder is None else "grey level²"
-    fig = curves(scores, x=range(k, 64), title="Surprise at each frame", x_label="time (frames)", y_label=f"surprise ({unit})", colors=COLORS,
+    fig = curves(scores, x=range(k, LENGTH), title="Surprise at each frame", x_label="time (frames)", y_label=f"surprise ({SPACES[space_of(model)]})", colors=COLORS,
                  marks={"reality breaks": at}, levels={"threshold": limit}, log_y=True)
     st.plotly_chart(fig, width="stretch", key="surprise")
-    around = slice(max(0, at-4), min(64, at+8))
+    around = slice(max(0, at-4), min(LENGTH, at+8))
     seen = {"broken": bad.frames[0, around], "clean twin": bad.clean[0, around]}
     strip = filmstrip(seen, times=range(around.start, around.stop), colors=COLORS, title="What the camera saw")
     st.plotly_chart(strip, width="stretch", key="strip")

@@ -61,6 +61,8 @@ class Config:
     seed:int = 0                       # Seeds the episodes, the initial weights and every batch; below `TEST_SEED`
     episodes:int = 400                 # Training episodes
     length:int = 64                    # Frames in an episode
+    noise:float = 0.0                  # The training camera's sensor noise, std in grey levels
+    drift:float = 0.0                  # … and how far its brightness drifts, share in [0, 1)
     context:int = 2                    # Frames that one observation spans
     glimpses:int = 0                   # So many of them are looked at, evenly spread; 0 for all
     latent:int = 32                    # D, the numbers in a latent
@@ -95,7 +97,7 @@ class Config:
 TEST_SEED, CALIBRATION_SEED = 1_000_000, 2_000_000  # held-out episodes are drawn from these; training seeds lie below both
 
 _at_least = dict(seed=0, episodes=1, length=4, context=1, glimpses=0, latent=1, invariants=0, steps=0, batch=2, lags=1, targets=1, refine=0, decoder_steps=0, probe_steps=0, probe_batch=1)
-_within = dict(tau=(0, 1), probe_share=(0.01, 0.99), lr=(1e-8, 10), decoder_lr=(1e-8, 10), probe_lr=(1e-8, 10), reach=(0, 1e6),
+_within = dict(noise=(0, 1), drift=(0, .99), tau=(0, 1), probe_share=(0.01, 0.99), lr=(1e-8, 10), decoder_lr=(1e-8, 10), probe_lr=(1e-8, 10), reach=(0, 1e6),
                variance_weight=(0, 1e6), covariance_weight=(0, 1e6), contrast_weight=(0, 1e6))
 _one_of = dict(predictor=("mlp", "rotor"), schedule=("constant", "one-cycle"))
 
@@ -146,7 +148,7 @@ def seeded(
 # %% ../nbs/00_core.ipynb #b22b482e
 def as_frames(
     x,                # Grey levels in [0, 1], NumPy or torch, of floating type
-    ndim:int=4,       # Expected number of dimensions: 4 for (n, T, H, W), 2 for one (H, W)
+    ndim:int=4,       # Expected number of dimensions: 4 for (n, T, H, W), 3 for (S, H, W), 2 for one (H, W)
     least:int=1,      # Fewest frames in time (for `ndim=4`)
     size:tuple=None,  # Expected (H, W), or None for any
     name:str="frames",# What to call it in an error
@@ -154,7 +156,7 @@ def as_frames(
     "Check that `x` holds frames; raises ValueError with what was received and what was expected."
     x = _as_tensor(x, name)
     if not x.is_floating_point(): raise wrong(name, f"dtype {x.dtype}", "floating point grey levels in [0, 1] (divide bytes by 255)")
-    shape, wanted = tuple(x.shape), {4: "(n, T, H, W)", 2: "(H, W)"}[ndim]
+    shape, wanted = tuple(x.shape), {4: "(n, T, H, W)", 3: "(S, H, W)", 2: "(H, W)"}[ndim]
     if x.ndim != ndim: raise wrong(name, f"shape {shape}", wanted)
     if x.numel() == 0: raise wrong(name, f"shape {shape}", "at least one frame")
     if size and shape[-2:] != tuple(size): raise wrong(name, f"frames of {shape[-2]}×{shape[-1]}", f"{size[0]}×{size[1]}")

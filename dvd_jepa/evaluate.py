@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['PUBLISHED', 'published_report', 'steps_interval', 'steps_text', 'horizon_text', 'forecast_report', 'skill_figure',
-           'horizon_report', 'corner_report', 'surprise_report', 'surprise_table', 'collapse_report', 'leakage_report',
-           'leakage_of', 'evaluate', 'headlines', 'seeds_report', 'Comparison', 'compare', 'write_dream',
-           'write_surprise', 'write_run', 'packaged_metrics', 'metrics_beside']
+           'horizon_report', 'corner_report', 'surprise_report', 'surprise_table', 'sensitivity_report',
+           'sensitivity_table', 'rates_report', 'collapse_report', 'leakage_report', 'leakage_of', 'evaluate',
+           'headlines', 'seeds_report', 'Comparison', 'compare', 'write_dream', 'write_surprise', 'write_run',
+           'packaged_metrics', 'metrics_beside']
 
 # %% ../nbs/10_evaluate.ipynb #b2de75ae
 import json
@@ -30,15 +31,15 @@ from rich.console import Console
 from rich.table import Table
 
 from .core import CALIBRATION_SEED, TEST_SEED, Config, as_frames, atomic_write, check_whole, one_thread, write_json, wrong
-from .dream import INTERVALS, Constant, Forecaster, baselines, config_of, forecast_error, interval, parameters, resamples
+from .dream import INTERVALS, Constant, Forecaster, at_corner, baselines, config_of, forecast_error, interval, parameters, resamples
 from .dream import next_corner, positions_at, skill, training_sample, true_corner, valid_horizon, worlds_of
 from .models import WorldModel, ahead, checkpoint_path, load, packaged
 from .observe import Observations, labels, twin_distance
 from .probe import kept_of, probe_report, rmse
 from .show import ALARM, COLORS, ascii_frame, curves, gif, save_png, table
-from .surprise import calibration_frames, conformal_threshold, robust_threshold
+from .surprise import SPACES, calibration_frames, conformal_threshold, robust_threshold, space_of
 from .train import as_config, fit, home_of, named
-from .world import VIOLATIONS, World, inject, render, simulate, video
+from .world import VIOLATIONS, World, camera, inject, render, simulate, video
 
 # %% ../nbs/10_evaluate.ipynb #a305ee6e
 PUBLISHED = dict(probe_position_rmse_px=0.733, forecast_mse_step1=0.0005, forecast_mse_stepK=0.02816, forecast_mse_mean=0.01473,
@@ -67,7 +68,7 @@ def _published_forecast(model, steps=30):
 
 def _published_anomaly(model, at=24):
     if model.context >= at: return dict(anomaly_injected_at=at, anomaly_detected_at=None, anomaly_peak_over_baseline=None)   # nobody judges frame 24
-    score = model.surprise(video(model.world, seed=3, teleport_at=at)[0][None])[0, model.context:]
+    score = model.surprise(video(model.world, seed=3, teleport_at=at)[0][None], "latent" if model.decoder is None else "pixels")[0, model.context:]
     peak = (score.max()/score.quantile(.5)).item()
     return dict(anomaly_injected_at=at, anomaly_detected_at=int(score.argmax()), anomaly_peak_over_baseline=peak)
 
@@ -249,11 +250,11 @@ def _clean_scores(clean, threshold, weights):
 def _broken_scores(scores, twin, clean, threshold, weights):
     "What it says of a score on broken episodes: `scores` (n, within) from the onset on, `twin` (n,) of the clean twin at the onset."
     first, rings, wins = scores[:, 0], scores > threshold, _wins(scores[:, 0], clean)
-    late = torch.where(rings.any(1), rings.int().argmax(1), scores.shape[1]).double()
-    median = late.quantile(.5, interpolation="lower").item()
+    late, never = torch.where(rings.any(1), rings.int().argmax(1), scores.shape[1]).double(), scores.shape[1]
+    latest = lambda share, side: None if (k := late.quantile(share, interpolation=side).item()) == never else int(k)
     return dict(auroc=_short(wins.mean()), auroc_interval=_short(interval(((weights @ wins)*weights).sum(1))),
                 **_rate("paired_accuracy", (first > twin) + .5*(first == twin), weights), **_rate("recall_at_onset", rings[:, 0], weights),
-                **_rate(f"recall_within_{scores.shape[1]}", rings.any(1), weights), median_latency=None if median == scores.shape[1] else median)
+                **_rate(f"recall_within_{scores.shape[1]}", rings.any(1), weights), median_latency=latest(.5, "lower"), latency_95=latest(.95, "higher"), recall_by=_short((rings.int().cummax(1).values).double().mean(0)))
 
 # %% ../nbs/10_evaluate.ipynb #e51b80a2
 @torch.no_grad()
@@ -266,7 +267,7 @@ def surprise_report(
     seed:int=TEST_SEED,       # Test episodes are drawn from it
     rivals:dict=None,         # name → Forecaster to stand beside it; None for all `baselines` taught where it was
     within:int=8,             # Frames after the onset in which an alarm still counts
-)->dict:                      # data, asked_per_1000, default_score, rivals, scores: name → threshold and rates on clean episodes, kinds: name → magnitude, unit, and scores: name → AUROC, recall, latency (frames) …
+)->dict:                      # data, asked_per_1000, default_score, rivals, scores: name → threshold and rates on clean episodes, kinds: name → magnitude, unit, and scores: name → AUROC, recall (at the onset, within, and by each frame), latency in frames (of half, and of 95 % of the episodes) …
     "Measured false alarms against the asked rate, and how well each violation is told from clean frames."
     world, home = worlds_of(forecaster, world, "surprise")
     rivals = baselines(home, config_of(forecaster)) if rivals is None else rivals
@@ -274,7 +275,7 @@ def surprise_report(
     others = {_score_name(name, f, space): s for name,f in rivals.items() for space,s in _scorers(f).items()}
     if twice := set(own) & set(others): raise wrong("rivals", f"the names {sorted(twice)}", "names other than those of the forecaster's own scores")
     scorers, seen, weights = own | others, max(f.context for f in (forecaster, *rivals.values())), resamples(n)
-    length = max(check_whole("length", length, 1), seen+within+40)                                                 # room for a mid-air moment and what follows
+    length = _room(world, check_whole("length", length, 1), seen, within)
     judged = max(1, 64-seen)                                                                                       # of each calibration episode
     if n*judged < (least := 1/false_alarms): raise wrong("n", n, f"at least {math.ceil(least/judged)} episodes, to promise one false alarm in {least:g} frames")
     clean, calibration = simulate(world, n, length, seed)[0], calibration_frames(world, n)
@@ -285,19 +286,27 @@ def surprise_report(
     report = dict(data=data, asked_per_1000=1000*false_alarms, default_score=next(iter(own)), rivals=list(others),
                   scores={name: _clean_scores(s[:, seen:], levels[name], weights) for name,s in scores.items()}, kinds={})
     for kind,v in VIOLATIONS.items():
-        bad, onset = inject(world, n, length, kind, at=max(24, seen), seed=seed)
-        around = bad.frames[torch.arange(n)[:, None], onset[:, None] + torch.arange(-seen, within)]                # (n, seen + within, H, W)
+        around, onset = _around(world, n, length, kind, v.default, seen, within, seed)
         twins = {name: s[torch.arange(n), onset] for name,s in scores.items()}
         report["kinds"][kind] = dict(magnitude=v.default, unit=v.unit, scores={
             name: _broken_scores(s(around)[:, seen:], twins[name], scores[name][:, seen:], levels[name], weights) for name,s in scorers.items()})
     return report
+
+def _room(world, length, seen, within):
+    "Frames that an episode needs: time to strike, for the slowest logo to reach a wall, and for what follows."
+    return max(length, max(24, seen) + math.ceil((world.hi-world.lo)/world.slowest) + within + 1)
+
+def _around(world, n, length, kind, magnitude, seen, within, seed, look=lambda frames: frames):
+    "Broken frames around the onset, as they are looked at, (n, seen + within, H, W), and the onset itself."
+    bad, onset = inject(world, n, length, kind, magnitude, at=max(24, seen), seed=seed)
+    return look(bad.frames)[torch.arange(n)[:, None], onset[:, None] + torch.arange(-seen, within)], onset
 
 def _score_name(name, f, space): return f"{name}, {space}" if isinstance(f, WorldModel) else name
 
 def _scorers(forecaster):
     "The scores a forecaster has, by name; the first is its default."
     if not isinstance(forecaster, WorldModel): spaces = ["pixels"]
-    else: spaces = ["latent"] if forecaster.decoder is None else ["pixels", "latent"]
+    else: spaces = [space for space in SPACES if space != "pixels" or forecaster.decoder is not None]
     return {space: partial(_surprise, forecaster, space) for space in spaces}
 
 def _surprise(f, space, frames):
@@ -317,6 +326,78 @@ def surprise_table(
     header = [f"AUROC · rings at its first frame ({report['data']['episodes']} held-out pairs each)", "magnitude", *scores]
     row = lambda k, v: (k, f"{v['magnitude']:g} {v['unit']}", *(f"{v['scores'][s]['auroc']:.3f} · {v['scores'][s]['recall_at_onset']:.0%}" for s in scores))
     return table(header, [row(k, v) for k,v in report["kinds"].items()])
+
+# %% ../nbs/10_evaluate.ipynb #fb9248b0
+@torch.no_grad()
+def sensitivity_report(
+    model:WorldModel,
+    world:World=None,         # Where it is tested, or None for its own
+    n:int=200,                # Pairs per kind and magnitude
+    false_alarms:float=1e-3,  # Asked share of clean frames that may ring
+    space:str=None,           # As in `WorldModel.surprise`
+    seed:int=TEST_SEED,       # Test episodes are drawn from it
+    within:int=8,             # Frames after the onset in which an alarm still counts
+    noise:float=0.,           # Of the `camera` that sees everything, calibration too
+    drift:float=0.,           # Of this camera, too
+)->dict:                      # data, threshold, kinds: name → magnitude (as text) → AUROC, recall, latency (frames) …, as in `surprise_report`
+    "Every violation at each of its magnitudes: the suite by which a score can be judged in seconds."
+    (world, home), seen, weights = worlds_of(model, world, "surprise"), model.context, resamples(check_whole("n", n, 1))
+    length, space = _room(world, 64, seen, within), space_of(model, space)
+    look = lambda frames: camera(frames, noise, drift, seed)                                                       # the same flaws for an episode and its twin
+    clean = model.surprise(look(simulate(world, n, length, seed)[0]), space)                                       # (n, length)
+    threshold = conformal_threshold(model.surprise(calibration_frames(world, 500, noise=noise, drift=drift), space), false_alarms)
+    def judged(kind, magnitude):
+        around, onset = _around(world, n, length, kind, magnitude, seen, within, seed, look)
+        return _broken_scores(model.surprise(around, space)[:, seen:], clean[torch.arange(n), onset], clean[:, seen:], threshold, weights)
+    data = dict(world=world.name, taught_in=home.name, training_seed=model.config.seed, episodes=n, seed=seed, space=space, asked_per_1000=1000*false_alarms, noise=noise, drift=drift, intervals=INTERVALS + ", given the threshold")
+    return dict(data=data, threshold=threshold, kinds={kind: {f"{m:g}": judged(kind, m) for m in v.magnitudes} for kind,v in VIOLATIONS.items()})
+
+# %% ../nbs/10_evaluate.ipynb #352fef36
+def sensitivity_table(
+    report:dict,   # From `sensitivity_report`
+    late:int=4,    # Frames after the onset in which an alarm is in time
+)->str:            # Markdown
+    "One row per violation: at each magnitude the AUROC at the onset frame, and the share that rings in time."
+    cells = lambda of: [f"{m}: {s['auroc']:.3f} · {s['recall_by'][late]:.0%}" for m,s in of.items()]
+    header = [f"magnitude: AUROC at its first frame · rings by {late} frames later ({report['data']['episodes']} pairs each)", "unit", "faint", "", "", "plain"]
+    return table(header, [(kind, VIOLATIONS[kind].unit, *cells(of)) for kind,of in report["kinds"].items()])
+
+# %% ../nbs/10_evaluate.ipynb #ef46e2d9
+@torch.no_grad()
+def rates_report(
+    model:WorldModel,
+    world:World=None,          # Where it is tested, or None for its own
+    rates=(1e-2, 1e-3, 1e-4),  # Asked shares of clean frames that may ring
+    frames:int=1_000_000,      # Clean test frames, at the least
+    space:str=None,            # As in `WorldModel.surprise`
+    seed:int=TEST_SEED,        # They are drawn from it
+    noise:float=0.,            # Of the `camera` that sees calibration and test
+    drift:float=0.,            # Of this camera, too
+)->dict:                       # data, rates: asked rate (as text) → threshold, measured, corners, others (shares of the frames with a logo in a corner, and of all others), each with its interval
+    "Does a threshold keep its word? Alarms counted over very many clean frames; the calibration episodes are as many as a user would take for each rate."
+    (world, home), k, space = worlds_of(model, world, "surprise"), model.context, space_of(model, space)
+    calibrations = [calibration_frames(world, None, rate, noise, drift) for rate in rates]
+    levels = torch.tensor([conformal_threshold(model.surprise(calm, space), rate) for calm,rate in zip(calibrations, rates)])
+    n, counts = math.ceil(check_whole("frames", frames, 1)/(64-k)), []
+    for part,first in enumerate(range(0, n, 1000)):                                                                # so many episodes that memory stays flat
+        clean, states = simulate(world, max(2, min(1000, n-first)), 64, seed+part)
+        rings = model.surprise(camera(clean, noise, drift, seed+part), space)[:, k:, None] > levels               # (m, T - k, rates)
+        corner = torch.from_numpy(at_corner(world, states[:, k:, :2].numpy()))[..., None].expand_as(rings)
+        counts.append(torch.stack([rings.sum(1), (rings & corner).sum(1), corner.sum(1), torch.full_like(rings[:, 0], 64-k, dtype=torch.long)], -1))
+    counts = torch.cat(counts).double()                                                                            # (episodes, rates, 4)
+    data = dict(world=world.name, taught_in=home.name, training_seed=model.config.seed, episodes=len(counts), frames=int(counts[:, 0, 3].sum()), corner_frames=int(counts[:, 0, 2].sum()), seed=seed,
+                calibration_episodes=[len(calm) for calm in calibrations], calibration_seed=CALIBRATION_SEED, space=space, noise=noise, drift=drift, intervals=INTERVALS.replace("1,000", "200") + ", given the threshold")
+    return dict(data=data, rates={f"{rate:g}": dict(threshold=level.item(), **_rings_of(counts[:, i])) for i,(rate,level) in enumerate(zip(rates, levels))})
+
+def _rings_of(counts):
+    "Measured rates and their intervals, from (episodes, 4): rings, rings in a corner, corners, frames."
+    rings, corner_rings, corners, frames = counts.T
+    sampled = torch.cat([resamples(len(counts), 20, seed) for seed in range(10)]) if len(counts) > 1 else torch.ones(1, 1).double()
+    report = {}
+    for name,(hits, of) in dict(measured=(rings, frames), corners=(corner_rings, corners), others=(rings-corner_rings, frames-corners)).items():
+        share = (sampled @ hits)/(sampled @ of)
+        report |= {name: _short(hits.sum()/of.sum()) if of.sum() else None, f"{name}_interval": _short(interval(share[share.isfinite()])) if of.sum() else None}
+    return report
 
 # %% ../nbs/10_evaluate.ipynb #18c29bb2
 def _meters(cov):
@@ -390,12 +471,12 @@ def evaluate(
     model:WorldModel,         # `published` is None unless it lives in the classic world; `forecast` is None without a decoder
     train_seconds:float=None, # How long training took, if known
     rivals:dict=None,         # name → Forecaster to stand beside it; None for all `baselines` of its world
-)->dict:                      # config, world, versions, seconds, published, forecast, horizon (by world), corner, probe, surprise, collapse, leakage
+)->dict:                      # config, world, versions, seconds, published, forecast, horizon (by world), corner, probe, surprise, sensitivity, collapse, leakage
     "Every number this project reports of a model."
     start = time.perf_counter()
     rivals = baselines(model.world, model.config) if rivals is None else rivals
     reports = dict(published=published_report(model) if model.world == World.classic() else None, forecast=None if model.decoder is None else forecast_report(model, rivals=rivals),
-                   horizon=None if model.decoder is None else _horizons(model), corner=None if model.decoder is None else corner_report(model), probe=probe_report(model), surprise=surprise_report(model, rivals=rivals), collapse=collapse_report(model), leakage=leakage_of(model.world, model.config))
+                   horizon=None if model.decoder is None else _horizons(model), corner=None if model.decoder is None else corner_report(model), probe=probe_report(model), surprise=surprise_report(model, rivals=rivals), sensitivity=sensitivity_report(model), collapse=collapse_report(model), leakage=leakage_of(model.world, model.config))
     versions = dict(python=platform.python_version(), torch=torch.__version__, numpy=np.__version__, dvd_jepa=version("dvd-jepa"), threads=torch.get_num_threads())
     seconds = dict(train=train_seconds, evaluate=time.perf_counter()-start)
     return dict(config=asdict(model.config), world=asdict(model.world), versions=versions, seconds=seconds, **reports)
@@ -593,14 +674,13 @@ def write_surprise(
     model:WorldModel,
     folder,           # Receives surprise.png
 )->Path:              # The file that was written
-    "The surprise of the published teleport, under the published and the calibrated threshold."
+    "The surprise of the published teleport, under a calibrated threshold."
     at, length = max(24, model.context+4), max(44, model.context+24)
     score = model.surprise(video(model.world, length=length, seed=3, teleport_at=at)[0][None])[0, model.context:]
     calibrated = conformal_threshold(model.surprise(calibration_frames(model.world)), 1e-3)
-    levels = {"published rule": robust_threshold(score), "calibrated, 1 in 1,000": calibrated}
-    fig = curves({"surprise": score}, x=range(model.context, length), title=f"A teleport at frame {at}: surprise against two thresholds",
-                 x_label="time (frames)", y_label="surprise (grey level²)" if model.decoder else "surprise (latent unit²)",
-                 colors={"surprise": ALARM}, marks={"teleport": at}, levels=levels, log_y=True)
+    fig = curves({"surprise": score}, x=range(model.context, length), title=f"A teleport at frame {at}, and a threshold promised for one false alarm in 1,000 frames",
+                 x_label="time (frames)", y_label=f"surprise ({SPACES[space_of(model)]})",
+                 colors={"surprise": ALARM}, marks={"teleport": at}, levels={"1 in 1,000": calibrated}, log_y=True)
     save_png(fig, path := Path(folder)/"surprise.png")
     return path
 
@@ -639,4 +719,4 @@ def metrics_beside(
         if isinstance(found, dict) and all(found.get(k) == v for k,v in own.items()) and set(_PARTS) <= set(found): return found
     return {}
 
-_PARTS = "config", "world", "published", "forecast", "horizon", "corner", "probe", "surprise", "collapse", "leakage"
+_PARTS = "config", "world", "published", "forecast", "horizon", "corner", "probe", "surprise", "sensitivity", "collapse", "leakage"

@@ -60,9 +60,10 @@ def golden_vectors(
     "What any re-implementation must reproduce, to 1e-5 in float32."
     frames, states = video(model.world, seed=3, teleport_at=24)
     z = model.encode(frames[None])[0]
-    threshold = conformal_threshold(model.surprise(calibration_frames(model.world)), 1e-3)
-    score = model.surprise(frames[None])[0]
-    return dict(centres=states[:, :2], frame0=frames[0], latents=z, predicted=model.predict(z), threshold=threshold, surprise=score,
+    space = "latent" if model.decoder is None else "pixels"   # the plain errors: what is usual at which moment is not exported yet
+    threshold = conformal_threshold(model.surprise(calibration_frames(model.world), space), 1e-3)
+    score = model.surprise(frames[None], space)[0]
+    return dict(centres=states[:, :2], frame0=frames[0], latents=z, predicted=model.predict(z), space=space, threshold=threshold, surprise=score,
                 alarms=(score > threshold).nonzero().flatten(), **({} if model.decoder is None else dict(decoded=model.decode(z[::10]))))
 
 # %% ../nbs/11_export.ipynb #ebc7e972

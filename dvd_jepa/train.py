@@ -19,7 +19,7 @@ from .core import Config, one_thread, seeded, wrong
 from .losses import effective_rank, jepa_loss, latent_std
 from .models import RotorPredictor, WorldModel, ahead
 from .observe import Observations, labels
-from .world import WORLDS, World, simulate
+from .world import WORLDS, World, camera, simulate
 
 # %% ../nbs/06_train.ipynb #8c9910fc
 class Step(NamedTuple):
@@ -169,6 +169,7 @@ RECIPES = {
     "classic": Config(),                                            # The published recipe
     "multistep": Config(recipe="multistep", length=96, lags=24, targets=2),     # The published network, asked to look further
     "pure": Config(recipe="pure", decoder_steps=0),                 # The published JEPA; it understands and won't draw
+    "watch": replace(_rotor, recipe="watch", noise=.01, drift=.05), # The default, trained through a camera with flaws
     "untrained": Config(recipe="untrained", train_encoder=False),   # A baseline: its encoder never learns
 }
 
@@ -209,6 +210,7 @@ def fit(
     world, config = world or home_of(config), named(config, loss, predictor)
     _check_one_speed(config, world)
     frames, states = simulate(world, config.episodes, config.length, config.seed)
+    if config.noise or config.drift: frames = camera(frames, config.noise, config.drift, config.seed)
     obs = Observations(frames, config.context, config.glimpses)
     with one_thread(), seeded(config.seed):
         model = WorldModel(config, world, predictor)

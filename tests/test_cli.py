@@ -164,7 +164,7 @@ def test_monitor_answers_with_its_exit_code(tmp_path):
 
 
 def test_monitor_keeps_the_asked_rate(tmp_path):
-    threshold = lambda rate: float(dvd_jepa("monitor", "--false-alarms", rate)[1].split("threshold ")[1].split(")")[0])
+    threshold = lambda rate: float(dvd_jepa("monitor", "--false-alarms", rate)[1].split("threshold ")[1].split()[0])
     assert threshold(0.01) < threshold(0.001)
 
 
@@ -216,11 +216,29 @@ def test_wrong_videos_are_named(tmp_path, content, says, fails):
     fails("monitor", tmp_path/"video.npy", says=says)
 
 
+def test_a_folder_of_pictures_is_a_video(tmp_path, fails):
+    folder = tmp_path/"pictures"
+    folder.mkdir()
+    fails("monitor", folder, says="a folder without pictures")
+    for t,frame in enumerate(video(World.classic(), seed=7)[0].numpy()): Image.fromarray((65535*frame).astype(np.uint16)).save(folder/f"frame-{t}.png")
+    assert dvd_jepa("monitor", folder)[0] == 0   # 16 bits are enough for a perfect camera
+    Image.new("L", (8, 8)).save(folder/"frame-3.png")
+    fails("monitor", folder, says="frames of 2 sizes, expected one size")
+    (folder/"frame-3.png").write_text("hello")
+    fails("monitor", folder, says="can't be read as a picture")
+
+
+def test_a_violation_can_be_made_fainter():
+    told = lambda *args: dvd_jepa("monitor", "--inject", "fade", *args)
+    assert told()[0] == 1 and "(0.1 share per frame)" in told()[1].replace("\n", " ")
+    assert told("--magnitude", "0.005")[0] == 0 and dvd_jepa("monitor", "--magnitude", "2")[0] == 2
+
+
 def test_not_a_video(tmp_path, fails):
     (tmp_path/"video.npy").write_text("hello")
-    fails("monitor", tmp_path/"video.npy", says="not a plain .npy array")
+    fails("monitor", tmp_path/"video.npy", says="neither a plain .npy array")
     (tmp_path/"zip.npy").write_bytes(b"PK\x03\x04 and then nothing")
-    fails("monitor", tmp_path/"zip.npy", says="not a plain .npy array")
+    fails("monitor", tmp_path/"zip.npy", says="neither a plain .npy array")
     fails("monitor", tmp_path/"missing.npy", says="no file at")
 
 

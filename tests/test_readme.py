@@ -77,7 +77,15 @@ def test_what_a_sceptic_asks():
     assert row("… corners that it announces")[1] == with_interval(corner, "false", ".0%")
     assert row("… on varied, where the next corner")[1] == ", ".join(with_interval(varied["corner"], k, ".0%") for k in ("foreseen", "same_frame", "false"))
     assert row("clean videos on which")[1] == with_interval(s["published_rule"], "clean_videos_that_ring", ".0%")
-    assert row("false alarms of the calibrated")[1] == with_interval(s, "measured_per_1000", ".2f")
+    for name,m in (("varied", varied), ("rotor", rotor)):
+        for seen,text in (("perfect camera", name), ("noise and drift", f"{name}, through a camera with noise and drift")):
+            rates = m["rates"][seen]["rates"]
+            assert list(rates) == ["0.01", "0.001", "0.0001"]
+            assert row(f"false alarms in 10,000 clean frames, where 100, 10 and 1 were asked: {text} |")[1] == ", ".join(f"{10_000*r['measured']:.3g}" for r in rates.values())
+            assert m["rates"][seen]["data"]["frames"] >= 1_000_000 and all(.5 <= r["measured"]/float(asked) <= 2 for asked,r in rates.items())
+    spread, corners = seeds["varied"]["surprise.relative.measured_per_1000"]["values"], varied["rates"]["perfect camera"]["rates"]["0.001"]
+    assert row("… over 5 seeds of varied")[1] == f"{10*min(spread):.1f}–{10*max(spread):.1f}"
+    assert row("… varied, asked 10")[1] == f"{10_000*corners['corners']:.1f}, {10_000*corners['others']:.1f}"
 
 
 def test_the_promises_of_the_first_paragraphs():
@@ -87,14 +95,24 @@ def test_the_promises_of_the_first_paragraphs():
 
 
 def test_surprise_figures():
-    shown = ("pixels", "latent", "persistence", "nearest neighbour")
-    for kind,v in rotor["surprise"]["kinds"].items():
-        assert row(f"{kind} |")[2:] == [f"{v['scores'][s]['auroc']:.3f} · {v['scores'][s]['recall_at_onset']:.0%}" for s in shown]
+    for kind,v in varied["surprise"]["kinds"].items():
+        others = {name: v["scores"][name]["auroc"] for name in varied["surprise"]["rivals"] if name != "constant velocity"}
+        best = max(others, key=others.get)
+        told = [f"{v['scores'][s]['auroc']:.3f} · {v['scores'][s]['recall_by'][1]:.0%}" for s in ("relative", "latent", "pixels", "constant velocity", best)]
+        assert row(f"{kind} |")[1:] == [f"{v['magnitude']:g} {v['unit']}", *told[:4], f"{told[4]} ({best})"]
+
+
+@pytest.mark.parametrize("m", [rotor, varied], ids=lambda m: m["config"]["recipe"])
+def test_every_kind_is_heard(m):
+    for kind,v in m["surprise"]["kinds"].items():
+        own, late = v["scores"]["relative"], {"tunnel": 4, "kick": 4, "swerve": 4, "grow": 4, "fade": 4}.get(kind, 1)
+        assert own["auroc"] >= .99 and own["recall_by"][late] >= .95, kind
+    assert set(m["sensitivity"]["kinds"]) == set(dvd_jepa.VIOLATIONS) and all(len(of) == 4 for of in m["sensitivity"]["kinds"].values())
 
 
 def test_no_table_row_is_unchecked():
     results = readme.split("## What it can do")[1].split("**Honest limits.**")[0]
-    rows = 4 + 6 + 8 + 3 + 10 + len(dvd_jepa.VIOLATIONS)
+    rows = 4 + 6 + 8 + 3 + 15 + len(dvd_jepa.VIOLATIONS)
     assert len([line for line in results.splitlines() if line.startswith("| ")]) == 6 + rows, "six headers, and the rows that the tests of this file read"
 
 
