@@ -68,7 +68,7 @@ def test_a_loud_violation_rings_and_a_whisper_does_not(monkeypatch):
     at = opened(monkeypatch)
     at.selectbox(key="violation").select("vanish").run()
     assert "first alarm after it rings" in says(at)
-    at.number_input(key="magnitude vanish").set_value(0.05).run()
+    at.number_input(key="magnitude vanish").set_value(0.01).run()
     assert "No alarm" in says(at)
 
 
