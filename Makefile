@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test install book readme weights baselines bench clean
+.PHONY: demo test install book readme weights baselines yardsticks bench clean
 
 demo: $(STAMP)            ## train if need be, and open the dashboard
 	$(BIN)/dvd-jepa demo $(DEMO)
@@ -28,6 +28,7 @@ weights: $(STAMP)         ## train the packaged weights again and measure them, 
 	  cp runs/$$name/model.safetensors dvd_jepa/weights/$$name.safetensors && \
 	  cp runs/$$name/metrics.json dvd_jepa/weights/$$name.json && \
 	  cp runs/$$name/dream.gif nbs/images/dream-$$name.gif || exit 1; done
+	$(BIN)/python tools/yardsticks.py
 
 baselines: $(STAMP)       ## train the packaged baselines again
 	$(BIN)/python tools/baselines.py
@@ -43,6 +44,9 @@ book: $(STAMP)            ## export, execute every notebook in place (two at a t
 	  export OMP_NUM_THREADS=1 PLOTLY_RENDERER=plotly_mimetype+notebook_connected; \
 	  ls nbs/*.ipynb nbs/studies/*.ipynb | xargs -P 2 -n 1 jupyter nbconvert --log-level WARN --CoalesceStreamsPreprocessor.enabled=True --to notebook --execute --inplace; \
 	  python tools/book.py; nbdev_clean; python tools/readme.py'
+
+yardsticks: $(STAMP)      ## measure the packaged weights' usual errors again
+	$(BIN)/python tools/yardsticks.py
 
 readme: $(STAMP)          ## write README.md from nbs/index.ipynb
 	$(BIN)/python tools/readme.py

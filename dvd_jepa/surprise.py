@@ -4,12 +4,14 @@
 
 # %% auto #0
 __all__ = ['SPACES', 'space_of', 'scored', 'robust_threshold', 'conformal_threshold', 'calibration_frames', 'auroc', 'beyond',
-           'Yardstick', 'yardstick', 'Reading', 'Monitor']
+           'Yardstick', 'save_yardstick', 'load_yardstick', 'yardstick', 'Reading', 'Monitor']
 
 # %% ../nbs/09_surprise.ipynb #689d82d5
 import hashlib
 import math
 from functools import partial
+from importlib.resources import files
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -18,8 +20,8 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from .core import CALIBRATION_SEED, as_frames, check_whole, wrong
-from .models import MLPPredictor, RotorPredictor, WorldModel
+from .core import CALIBRATION_SEED, as_frames, check_whole, config_to_json, load_tensors, save_tensors, wrong
+from .models import MLPPredictor, RotorPredictor, WorldModel, packaged
 from .observe import looked_at
 from .probe import LinearProbe, ridge
 from .world import World, camera, simulate
@@ -167,28 +169,74 @@ def _usual(residual, axes):
     return found, max(beyond(residual, found).mean().item(), 1e-12)
 
 # %% ../nbs/09_surprise.ipynb #d7855301
+def _mixtures(D, count):
+    "Random mixtures of D numbers, the same for everybody."
+    rng = np.random.RandomState(0)
+    return tuple(torch.from_numpy(x).float() for x in (1.5*rng.randn(D, count)/D**.5, rng.randn(count)))
+
 @torch.no_grad()
+def _measured(model, episodes, axes, mixtures):
+    z_hat, z, frames = _expected(model, episodes)
+    z_hat, z, frames = _expected(model, episodes)
+    usual, rest = (None, 1.) if model.decoder is None else _usual(torch.cat([model.decoder(zs)-f for zs,f in zip(z_hat.split(20_000), frames.split(20_000))]).flatten(1), axes)
+    y = Yardstick((z_hat-z).square().mean().item(), usual, rest, z_hat.mean(0), z_hat.std(0).clamp_min(1e-6), *_mixtures(z.shape[-1], mixtures), None, None, 1., None)
+    situation, ratio = y.situation(z_hat), torch.cat([y.ratio(model, *part) for part in zip(*(x.split(20_000) for x in (z_hat, z, frames)))]).clamp_min(1e-12).log()[:, None]
+    level = ridge(situation, ratio, 1e-3)
+    expected = level(situation)
+    strays = (ratio-expected).abs()
+    return y._replace(level=level, spread=ridge(situation, strays, 1e-3), typical=strays.mean().item(), ends=(expected.min().item(), expected.max().item()))
+
+# %% ../nbs/09_surprise.ipynb #31a6123a
+def _fingerprint(model):
+    "Tells models apart: a digest of the config, the world and all weights that a checkpoint keeps."
+    h, parts = hashlib.sha256(f"{config_to_json(model.config)}{model.world}".encode()), model.state_dict()
+    for name in sorted(parts):
+        if not name.startswith("online."): h.update(name.encode() + parts[name].numpy().tobytes())
+    return h.hexdigest()
+
+_ONE_NUMBER, _ARRAYS, _LINES = ("latent", "beyond", "typical"), ("axes", "mean", "std"), ("level", "spread")
+
+def save_yardstick(
+    model:WorldModel,
+    path,             # Where to, *.safetensors; written atomically
+):
+    "Keep the yardstick of a model, with a digest of its weights."
+    y = yardstick(model)
+    tensors = {name: torch.tensor(getattr(y, name), dtype=torch.double) for name in (*_ONE_NUMBER, "ends")} | {name: getattr(y, name) for name in _ARRAYS if getattr(y, name) is not None}
+    for name in _LINES: tensors |= {f"{name}.{k}": v for k,v in getattr(y, name)._asdict().items()}
+    save_tensors(path, tensors, dict(kind="yardstick", of=_fingerprint(model), mixtures=y.mix.shape[1]))
+
+def load_yardstick(
+    model:WorldModel,
+    path,             # A file written by `save_yardstick`
+)->Yardstick:         # None if it was taken of another model
+    "Read a yardstick; FileNotFoundError if missing, ValueError if foreign or damaged."
+    tensors, meta = load_tensors(path)
+    if meta.get("kind") != "yardstick": raise wrong(f"checkpoint {path}", "something else", "a yardstick")
+    if meta["of"] != _fingerprint(model): return None
+    numbers = dict(axes=None) | {name: tensors[name].item() for name in _ONE_NUMBER} | {name: tensors[name] for name in _ARRAYS if name in tensors}
+    lines = {name: LinearProbe(tensors[f"{name}.weight"], tensors[f"{name}.bias"]) for name in _LINES}
+    mix, shift = _mixtures(len(tensors["mean"]), meta["mixtures"])
+    return Yardstick(**numbers, **lines, mix=mix, shift=shift, ends=tuple(tensors["ends"].tolist()))
+
+# %% ../nbs/09_surprise.ipynb #adde1f8f
 def yardstick(
     model:WorldModel,
     episodes:int=1000, # To measure it on, drawn from the training seed and seen through the training camera
     axes:int=48,       # How many directions count as usual, at most a quarter of the pixels
     mixtures:int=512,  # F
 )->Yardstick:
-    "Measured in a second or three, and kept with the model until its weights change: normalised nonconformity (Papadopoulos et al. 2002; Lei et al. 2018, sec. 5.2)."
+    "Measured in a few seconds (for the packaged weights it comes with them), and kept with the model until its weights change: normalised nonconformity (Papadopoulos et al. 2002; Lei et al. 2018, sec. 5.2)."
     of, kept = (_weights(model), episodes, axes, mixtures), getattr(model, "_yardstick", None)
     if kept and kept[0] == of: return kept[1]
-    z_hat, z, frames = _expected(model, episodes)
-    rng, D = np.random.RandomState(0), z.shape[-1]
-    mix, shift = (torch.from_numpy(x).float() for x in (1.5*rng.randn(D, mixtures)/D**.5, rng.randn(mixtures)))
-    usual, rest = (None, 1.) if model.decoder is None else _usual(torch.cat([model.decoder(zs)-f for zs,f in zip(z_hat.split(20_000), frames.split(20_000))]).flatten(1), axes)
-    y = Yardstick((z_hat-z).square().mean().item(), usual, rest, z_hat.mean(0), z_hat.std(0).clamp_min(1e-6), mix, shift, None, None, 1., None)
-    situation, ratio = y.situation(z_hat), torch.cat([y.ratio(model, *part) for part in zip(*(x.split(20_000) for x in (z_hat, z, frames)))]).clamp_min(1e-12).log()[:, None]
-    level = ridge(situation, ratio, 1e-3)
-    expected = level(situation)
-    strays = (ratio-expected).abs()
-    y = y._replace(level=level, spread=ridge(situation, strays, 1e-3), typical=strays.mean().item(), ends=(expected.min().item(), expected.max().item()))
-    model._yardstick = of, y
-    return y
+    y = _packaged(model) if (episodes, axes, mixtures) == (1000, 48, 512) else None
+    model._yardstick = of, y or _measured(model, episodes, axes, mixtures)
+    return model._yardstick[1]
+
+def _packaged(model):
+    "The yardstick that came with the package, if it was taken of these very weights."
+    path = Path(str(files("dvd_jepa")/"weights"/"yardsticks"/f"{model.config.recipe}.safetensors"))
+    return load_yardstick(model, path) if model.config.recipe in packaged() and path.is_file() else None
 
 # %% ../nbs/09_surprise.ipynb #3561f09e
 class Reading:
@@ -371,10 +419,7 @@ _REMEMBERED = "recent", "z_hat", "seen", "rings", "calm", "lost"
 
 def _digest(monitor):
     "A number that tells models and spaces apart."
-    parts = monitor.model.state_dict()
-    h = hashlib.sha256(monitor.space.encode())
-    for name in sorted(parts): h.update(name.encode() + parts[name].numpy().tobytes())
-    return torch.tensor(int.from_bytes(h.digest()[:7], "big"))
+    return torch.tensor(int(hashlib.sha256((monitor.space + _fingerprint(monitor.model)).encode()).hexdigest()[:14], 16))
 
 @patch
 def state_dict(self:Monitor)->dict: # name → Tensor, which `save_tensors` can keep
