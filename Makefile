@@ -4,13 +4,14 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test install book readme weights baselines yardsticks bench clean
+.PHONY: demo test install book readme weights baselines yardsticks sessions bench clean
 
 demo: $(STAMP)            ## train if need be, and open the dashboard
 	$(BIN)/dvd-jepa demo $(DEMO)
 
-test: $(STAMP)            ## export the notebooks, run their cells, then the other tests
-	PATH="$(CURDIR)/$(BIN):$$PATH" sh -e -c 'nbdev_export; nbdev_test --timing; python -m pytest -q tests'
+test: $(STAMP)            ## export the notebooks, run their cells, then the other tests (those in a browser need Chromium)
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh -e -c 'nbdev_export; nbdev_test --timing; \
+	  python -m pytest -q -n 2 -m "not browser"; python -m pytest -q -m browser'
 
 install: $(STAMP)         ## make the environment
 
@@ -32,6 +33,9 @@ weights: $(STAMP)         ## train the packaged weights again and measure them, 
 
 baselines: $(STAMP)       ## train the packaged baselines again
 	$(BIN)/python tools/baselines.py
+
+sessions: $(STAMP)        ## how long do 20 people wait who watch the dashboard at once?
+	$(BIN)/python tools/sessions.py
 
 bench: $(STAMP)           ## measure what training and watching cost, afresh (ten minutes on an idle machine)
 	rm -f nbs/studies/results/23_speed.json nbs/studies/results/23_monitor.json

@@ -36,7 +36,7 @@ from .evaluate import horizon_text, metrics_beside, rates_report, seeds_report, 
 from .export import export_web
 from .models import checkpoint_path, load
 from .probe import ascii_dream
-from .show import ALARM, curves, save_png
+from .show import ALARM, BASELINE, curves, save_png
 from .surprise import SPACES, Monitor, calibration_frames
 from .train import RECIPES, as_config, fit
 from .world import VIOLATIONS, WORLDS, camera, inject, video
@@ -192,7 +192,7 @@ def compare(
     if plot: save_png(verdict.figure, plot); out.print(f"wrote {plot}")
 
 def _check_plot(plot):
-    if plot and plot.suffix.lower() != ".png": raise wrong("plot", repr(str(plot)), "a path that ends in .png")
+    if plot and (plot.suffix.lower() != ".png" or plot.is_dir()): raise wrong("plot", repr(str(plot)), "a path that ends in .png")
     if plot: check_writable(plot.parent)
 
 # %% ../nbs/12_cli.ipynb #acb8e5cd
@@ -207,29 +207,34 @@ def export(
 # %% ../nbs/12_cli.ipynb #fcb8afc1
 @app.command()
 def monitor(
-    file:Annotated[Path, typer.Argument(help="A video: .npy of shape (T, H, W) with grey levels in [0, 1], a folder of pictures, or a GIF. Without it, a video is made.")]=None,
+    file:Annotated[str, typer.Argument(help="A video of the size that the model knows (16×16 for the packaged weights): .npy of shape (T, H, W) with grey levels in [0, 1], a folder of pictures, or a GIF. Without it, a video is made.")]=None,
     model:Annotated[str, typer.Option(help="Packaged weights by name, a *.safetensors file, or a run folder.")]="rotor",
     kind:Annotated[str, typer.Option("--inject", help=f"Without FILE: break the made video by {', '.join(VIOLATIONS)}.")]=None,
     magnitude:Annotated[float, typer.Option(help="With --inject: how much, in the unit of the violation; its default if not given.")]=None,
     seed:Annotated[int, typer.Option(help="Without FILE: which video to make; 3 if not given.", min=0)]=None,
     false_alarms:Annotated[float, typer.Option(help="Share of clean frames that may ring. The smaller, the more clean episodes are watched first: a second or two for 0.001, half a minute for 0.0001.")]=1e-3,
-    space:Annotated[str, typer.Option(help=f"How surprise is measured: {', '.join(SPACES)}.")]=None,
+    clean:Annotated[str, typer.Option(help="Clean footage of your own camera to calibrate on, as FILE; without it, simulated episodes are watched. It needs at least 1 / false-alarms frames.")]=None,
+    space:Annotated[str, typer.Option(help=f"How surprise is measured: {', '.join(SPACES)}; relative if not given, in units of what is usual at such a moment.")]=None,
     noise:Annotated[float, typer.Option(help="The camera has this sensor noise (std, grey levels): calibrate for it, and film a made video through it.")]=0.,
     drift:Annotated[float, typer.Option(help="… and its brightness drifts by this share.")]=0.,
     plot:Annotated[Path, typer.Option(help="Write the surprise over time to this .png.")]=None,
 ):
     "Watch a video and ring where reality stops matching the prediction. Exit code: **0** clean, **1** alarm, **2** error."
-    if file and (kind or seed is not None): raise wrong("monitor", "FILE together with --inject or --seed", "one or the other: they make a video of their own")
+    if file is not None and (kind or seed is not None): raise wrong("monitor", "FILE together with --inject or --seed", "one or the other: they make a video of their own")
     if magnitude is not None and not kind: raise wrong("magnitude", magnitude, "--inject KIND with it")
+    if clean and (noise or drift): raise wrong("monitor", "--clean together with --noise or --drift", "one or the other: your footage has its camera's flaws already")
     _check_plot(plot)
     world_model = load(model)
-    frames, onset = (read_video(file), None) if file else _make_video(world_model.world, kind, magnitude, 3 if seed is None else seed)
-    if not file: frames = camera(frames[None], noise, drift, 3 if seed is None else seed)[0]
+    frames, onset = (read_video(file), None) if file is not None else _make_video(world_model.world, kind, magnitude, 3 if seed is None else seed)
+    if file is None: frames = camera(frames[None], noise, drift, 3 if seed is None else seed)[0]
     as_frames(frames[None], least=world_model.context+1, size=world_model.frame_size, name=f"video {file}" if file else "video")
-    with err.status("calibrating on clean episodes"): watcher = Monitor(world_model, false_alarms, space).calibrate(calibration_frames(world_model.world, None, false_alarms, noise, drift))
+    if file and not clean and _lossy(file): err.print("note: these pictures are compressed with loss, which a threshold for clean ones takes for surprise; calibrate with --clean on footage from the same camera", style="yellow", highlight=False)
+    own = None if clean is None else as_frames(read_video(clean)[None], least=world_model.context+1, size=world_model.frame_size, name=f"video {clean}")
+    with err.status("calibrating on clean episodes" if own is None else f"calibrating on {clean}"):
+        watcher = Monitor(world_model, false_alarms, space).calibrate(calibration_frames(world_model.world, None, false_alarms, noise, drift) if own is None else own)
     readings = [watcher.update(frame) for frame in frames]
     _say_alarms(readings, onset, SPACES[watcher.space])
-    if plot: _plot_readings(readings, plot, SPACES[watcher.space], onset)
+    if plot: _plot_readings(readings, plot, SPACES[watcher.space], onset); out.print(f"wrote {plot}")
     if any(r.alarm for r in readings): raise typer.Exit(1)
 
 # %% ../nbs/12_cli.ipynb #342d2dab
@@ -239,15 +244,21 @@ def read_video(
     path, # A .npy file, a GIF (or another animated picture), or a folder of pictures, taken in the order of their names
 ):        # (T, H, W); pictures as grey levels in [0, 1]
     "Read a video; ValueError for what isn't one, FileNotFoundError for nothing."
+    if not str(path): raise wrong("video", "an empty name", "a .npy file, a GIF or a folder of pictures")
     path = Path(path)
     if path.is_dir(): return _read_pictures(path)
     if not path.is_file(): raise FileNotFoundError(f"video: no file at {path}")
     if path.suffix.lower() in PICTURES: return _one_size(_moving(path), path)
     try: frames = np.load(path, allow_pickle=False)
     except (ValueError, EOFError, BadZipFile) as e: raise wrong(f"video {path}", "a file that is neither a plain .npy array nor a picture", "numbers of shape (T, H, W), a GIF, or a folder of pictures") from e
-    shape = getattr(frames, "shape", "of an archive (.npz)")
-    if len(shape) != 3: raise wrong(f"video {path}", f"shape {shape}", "(T, H, W)")
+    if not isinstance(frames, np.ndarray): raise wrong(f"video {path}", "an archive (.npz)", "one array of shape (T, H, W), .npy")
+    if frames.ndim != 3 or not frames.size: raise wrong(f"video {path}", f"shape {frames.shape}", "(T, H, W), none of them 0")
     return frames
+
+def _lossy(path):
+    "Is it, or does it hold, a picture that was compressed with loss?"
+    path, lossy = Path(path), (".jpg", ".jpeg", ".webp")
+    return any(p.suffix.lower() in lossy for p in (path.iterdir() if path.is_dir() else (path,)))
 
 def _read_pictures(folder):
     "The pictures of a folder, by name; numbers in names count as numbers."
@@ -285,21 +296,22 @@ def _make_video(world, kind, magnitude, seed):
 
 def _plot_readings(readings, path, unit, onset):
     fig = curves({"surprise": [r.score for r in readings]}, title="Surprise, frame by frame", x_label="time (frames)", y_label=f"surprise ({unit})", colors={"surprise": ALARM},
-                 levels={"threshold": readings[0].threshold}, marks=None if onset is None else {"reality breaks": onset}, log_y=True)
+                 levels={"threshold": readings[0].threshold}, marks={} if onset is None else {"reality breaks": onset}, log_y=True)
+    if lost := [t for t,r in enumerate(readings) if r.lost]: fig.add_vline(x=lost[0], line=dict(color=BASELINE, dash="dot"), annotation_text="lost, and silent")
     save_png(fig, path)
 
 def _say_alarms(readings, onset, unit, most=12):
     rings = [t for t,r in enumerate(readings) if r.alarm]
-    if not rings: return out.print(f"clean: no alarm in {len(readings)} frames (threshold {readings[0].threshold:.4g} {unit})", highlight=False)
+    if not rings: return out.print(f"{'clean' if onset is None else f'missed: the break at frame {onset} was not heard'}: no alarm in {len(readings)} frames (threshold {readings[0].threshold:.4g} {unit})", highlight=False)
     alarms = Table("frame", f"surprise ({unit})", "in units of the threshold")
     for t in rings[:most]: alarms.add_row(str(t), f"{readings[t].score:.4g}", f"{readings[t].score/readings[t].threshold:.1f}")
     out.print(alarms)
     if len(rings) > most: out.print(f"… and {len(rings)-most} more alarms, the last at frame {rings[-1]}")
     early, heard = [t for t in rings if onset is not None and t < onset], [t for t in rings if onset is not None and t >= onset]
     late = "" if onset is None else f"; {len(early)} of the alarms were false" if early else ""
-    late += "" if not heard else "; it heard at once" if heard[0] == onset else f"; it heard {heard[0]-onset} frames late"
+    late += "" if not heard else "; it heard at once" if heard[0] == onset else f"; it heard {heard[0]-onset} frame{'s'*(heard[0]-onset > 1)} late"
     lost = next((t for t,r in enumerate(readings) if r.lost), None)
-    out.print(f"first alarm at frame {rings[0]}{late}; threshold {readings[0].threshold:.4g}" + (f"; from frame {lost} on it is lost, and silent until it understands again" if lost else ""), highlight=False)
+    out.print(f"first alarm at frame {rings[0]}{late}; threshold {readings[0].threshold:.4g} {unit}" + (f"; from frame {lost} on it is lost, and silent until it understands again" if lost else ""), highlight=False)
 
 # %% ../nbs/12_cli.ipynb #586754de
 @app.command()
@@ -358,6 +370,8 @@ def main(
 ):
     "Entry point of `dvd-jepa`."
     torch.set_num_threads(1)   # see chapter 00: never in its own way
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"): stream.reconfigure(errors="replace")   # a terminal that can't show × shall not cost a verdict
     signal.signal(signal.SIGTERM, _stop)
     try: app(args, prog_name="dvd-jepa")
     except (ValueError, OSError, ArithmeticError) as e:

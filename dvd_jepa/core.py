@@ -245,7 +245,7 @@ FORMAT = "dvd-jepa/1"
 def save_tensors(
     path,          # Where to, usually *.safetensors
     tensors:dict,  # name → Tensor
-    meta:dict,     # Anything JSON can hold
+    meta:dict={},  # Anything JSON can hold
 ):
     "Write tensors and metadata as safetensors, atomically; equal input gives equal bytes."
     tensors = {k: tensors[k].detach().cpu().contiguous() for k in sorted(tensors)}

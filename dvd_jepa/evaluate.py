@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['PUBLISHED', 'published_report', 'steps_interval', 'steps_text', 'horizon_text', 'forecast_report', 'skill_figure',
-           'horizon_report', 'corner_report', 'surprise_report', 'surprise_table', 'sensitivity_report',
-           'sensitivity_table', 'rates_report', 'collapse_report', 'leakage_report', 'leakage_of', 'evaluate',
-           'headlines', 'seeds_report', 'Comparison', 'compare', 'write_dream', 'write_surprise', 'write_run',
-           'packaged_metrics', 'metrics_beside']
+           'horizon_report', 'corner_report', 'surprise_report', 'surprise_table', 'Suite', 'violation_suite',
+           'sensitivity_report', 'sensitivity_table', 'rates_report', 'collapse_report', 'leakage_report', 'leakage_of',
+           'evaluate', 'headlines', 'seeds_report', 'Comparison', 'compare', 'write_dream', 'write_surprise',
+           'write_run', 'packaged_metrics', 'metrics_beside']
 
 # %% ../nbs/10_evaluate.ipynb #b2de75ae
 import json
@@ -17,6 +17,7 @@ import platform
 import signal
 import textwrap
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, replace
 from functools import partial
@@ -328,7 +329,39 @@ def surprise_table(
     return table(header, [row(k, v) for k,v in report["kinds"].items()])
 
 # %% ../nbs/10_evaluate.ipynb #fb9248b0
+class Suite(NamedTuple):
+    "Scores of every violation at each of its magnitudes, beside clean episodes."
+    world:World
+    home:World            # Where the model was taught
+    space:str             # Unit of the scores, see `SPACES`
+    clean:torch.Tensor    # Clean twins, frames that are judged, (n, T)
+    kinds:dict            # name → magnitude → scores from the onset on (n, within), and those of the clean twin at the onset (n,)
+
 @torch.no_grad()
+def violation_suite(
+    model:WorldModel,
+    world:World=None,       # Where it is tested, or None for its own
+    n:int=200,              # Pairs per kind and magnitude
+    space:str=None,         # As in `WorldModel.surprise`
+    seed:int=TEST_SEED,     # Test episodes are drawn from it
+    within:int=8,           # Frames after the onset that are scored
+    noise:float=0.,         # Of the `camera` that sees everything
+    drift:float=0.,         # Of this camera, too
+    on_kind:Callable=None,  # Called with each kind as its turn comes
+)->Suite:
+    "Inject every violation at each of its magnitudes, and score it: any threshold can then be judged in no time."
+    (world, home), seen, space = worlds_of(model, world, "surprise"), model.context, space_of(model, space)
+    length = _room(world, 64, seen, within)
+    look = lambda frames: camera(frames, noise, drift, seed)                                                       # the same flaws for an episode and its twin
+    clean, kinds = model.surprise(look(simulate(world, check_whole("n", n, 1), length, seed)[0]), space), {}       # (n, length)
+    for kind,v in VIOLATIONS.items():
+        if on_kind: on_kind(kind)
+        kinds[kind] = {}
+        for magnitude in v.magnitudes:
+            around, onset = _around(world, n, length, kind, magnitude, seen, within, seed, look)
+            kinds[kind][magnitude] = model.surprise(around, space)[:, seen:], clean[torch.arange(n), onset]
+    return Suite(world, home, space, clean[:, seen:], kinds)
+
 def sensitivity_report(
     model:WorldModel,
     world:World=None,         # Where it is tested, or None for its own
@@ -341,16 +374,11 @@ def sensitivity_report(
     drift:float=0.,           # Of this camera, too
 )->dict:                      # data, threshold, kinds: name → magnitude (as text) → AUROC, recall, latency (frames) …, as in `surprise_report`
     "Every violation at each of its magnitudes: the suite by which a score can be judged in seconds."
-    (world, home), seen, weights = worlds_of(model, world, "surprise"), model.context, resamples(check_whole("n", n, 1))
-    length, space = _room(world, 64, seen, within), space_of(model, space)
-    look = lambda frames: camera(frames, noise, drift, seed)                                                       # the same flaws for an episode and its twin
-    clean = model.surprise(look(simulate(world, n, length, seed)[0]), space)                                       # (n, length)
-    threshold = conformal_threshold(model.surprise(calibration_frames(world, 500, noise=noise, drift=drift), space), false_alarms)
-    def judged(kind, magnitude):
-        around, onset = _around(world, n, length, kind, magnitude, seen, within, seed, look)
-        return _broken_scores(model.surprise(around, space)[:, seen:], clean[torch.arange(n), onset], clean[:, seen:], threshold, weights)
-    data = dict(world=world.name, taught_in=home.name, training_seed=model.config.seed, episodes=n, seed=seed, space=space, asked_per_1000=1000*false_alarms, noise=noise, drift=drift, intervals=INTERVALS + ", given the threshold")
-    return dict(data=data, threshold=threshold, kinds={kind: {f"{m:g}": judged(kind, m) for m in v.magnitudes} for kind,v in VIOLATIONS.items()})
+    suite, weights = violation_suite(model, world, n, space, seed, within, noise, drift), resamples(n)
+    threshold = conformal_threshold(model.surprise(calibration_frames(suite.world, 500, noise=noise, drift=drift), suite.space), false_alarms)
+    data = dict(world=suite.world.name, taught_in=suite.home.name, training_seed=model.config.seed, episodes=n, seed=seed, space=suite.space, asked_per_1000=1000*false_alarms, noise=noise, drift=drift, intervals=INTERVALS + ", given the threshold")
+    judged = lambda scores, twin: _broken_scores(scores, twin, suite.clean, threshold, weights)
+    return dict(data=data, threshold=threshold, kinds={kind: {f"{m:g}": judged(*pair) for m,pair in of.items()} for kind,of in suite.kinds.items()})
 
 # %% ../nbs/10_evaluate.ipynb #352fef36
 def sensitivity_table(

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
-from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 from plotly.subplots import make_subplots
 
@@ -76,23 +75,25 @@ def save_png(
     "Save a line figure as PNG without a browser; ValueError if it holds anything but lines or if `path` isn't *.png."
     if Path(path).suffix.lower() != ".png": raise wrong("save_png", repr(str(path)), "a path that ends in .png")
     if other := {trace.type for trace in fig.data} - {"scatter"}: raise wrong("save_png", f"traces of type {sorted(other)}", "lines only")
+    from matplotlib.figure import Figure   # a third of a second, for whoever saves one
     mpl = Figure(figsize=(8.2, fig.layout.height/100), dpi=100, layout="constrained")
     ax = mpl.add_subplot()
     dashes = dict(dot=":", dash="--", dashdot="-.")
     for trace in fig.data:
         if trace.fill: ax.fill(trace.x, trace.y, color=trace.line.color, alpha=.2, lw=0); continue
         ax.plot(trace.x, trace.y, lw=1.8, ls=dashes.get(trace.line.dash, "-"), color=trace.line.color, label=trace.name)
-    for shape,note in zip(fig.layout.shapes, fig.layout.annotations): _draw_level(ax, shape, note.text)
+    for shape,note in zip(fig.layout.shapes, fig.layout.annotations): _draw_level(ax, shape, note.text, beside=not fig.layout.showlegend)
     x, y = fig.layout.xaxis, fig.layout.yaxis
     ax.set(title=fig.layout.title.text, xlabel=x.title.text, ylabel=y.title.text, yscale=y.type or "linear")
     ax.grid(alpha=.25); ax.spines[["top", "right"]].set_visible(False)
     if fig.layout.showlegend: ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, .5))
     with atomic_write(path) as tmp: mpl.savefig(tmp, format="png", metadata={"Software": None})
 
-def _draw_level(ax, shape, text):
+def _draw_level(ax, shape, text, beside):
     vertical = shape.x0 == shape.x1
     (ax.axvline if vertical else ax.axhline)(shape.x0 if vertical else shape.y0, ls=":" if vertical else "--", color=shape.line.color)
     at = dict(xy=(shape.x0, 1), xycoords=("data", "axes fraction")) if vertical else dict(xy=(1, shape.y0), xycoords=("axes fraction", "data"))
+    if beside and not vertical: ax.annotate(f" {text}", (1, shape.y0), xycoords=("axes fraction", "data"), ha="left", va="center", color=shape.line.color, fontsize=9); return   # where it hides nothing
     ax.annotate(f" {text} ", **at, ha="left" if vertical else "right", va="top" if vertical else "bottom", color=shape.line.color, fontsize=9, bbox=dict(facecolor="white", edgecolor="none", alpha=.7, pad=0), zorder=3)
 
 # %% ../nbs/01_show.ipynb #68021bdf

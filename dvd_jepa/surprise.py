@@ -86,7 +86,7 @@ def conformal_threshold(
     k = math.ceil((len(s)+1)*(1-false_alarms) - 1e-9)   # the slack keeps rounding from adding one
     if k > len(s): raise wrong("calibration", f"{len(s)} scored frames", f"at least {math.ceil(1/false_alarms)-1} to promise a rate of {false_alarms}")
     larger = s[s > s[k-1] + 1e-4*s[k-1].abs()]          # a ten-thousandth more is the same score, rounded otherwise
-    return ((s[k-1] + larger[0])/2 if len(larger) else s[k-1]).item()
+    return ((s[k-1] + larger[0])/2 if len(larger) else s[k-1] + 1e-4*s[k-1].abs()).item()
 
 # %% ../nbs/09_surprise.ipynb #38b1c9a6
 def calibration_frames(
@@ -240,7 +240,8 @@ def _packaged(model):
 
 # %% ../nbs/09_surprise.ipynb #3561f09e
 class Reading:
-    "What a monitor says of one frame: numbers for a single stream, tensors (S,) for several."
+    """What a monitor says of one frame: numbers for a single stream, tensors (S,) for several.
+    `score` is NaN until `context` frames have been seen; above `threshold` it rings: `alarm`. Is it `lost`, it has rung for so long that it waits in silence until it understands again."""
     def __init__(self,
         score,      # Surprise; NaN until `context` frames have been seen
         threshold,  # Above this it rings
@@ -248,7 +249,7 @@ class Reading:
         lost=False, # Has it rung for so long that it waits in silence until it understands again?
         draw=None   # Draws what was expected when asked; None without decoder or expectation
     ): self.score, self.threshold, self.alarm, self.lost, self._draw = score, threshold, alarm, lost, draw
-    def __repr__(self): return f"Reading(score={self.score}, threshold={self.threshold:.4g}, alarm={self.alarm}, lost={self.lost})"
+    def __repr__(self): return f"Reading(score={self.score}, threshold={self.threshold}, alarm={self.alarm}, lost={self.lost})"
 
     @property
     def expected(self):
@@ -257,18 +258,23 @@ class Reading:
 
 # %% ../nbs/09_surprise.ipynb #bd554411
 class Monitor:
-    "Streaming alarms at a promised false-alarm rate, for one stream or many side by side: `calibrate` on clean episodes, then `update` frame by frame."
+    """Streaming alarms at a promised false-alarm rate: `calibrate` on clean episodes, then `update` with each frame, (H, W) for one stream or (S, H, W) for many side by side.
+    `skip()` says that a frame didn't come, `reset()` forgets the streams, `state_dict()` and `load_state_dict()` let another process go on.
+    `patience`: after so many alarms without calm it is lost, and silent until it has understood `context` frames in a row."""
     def __init__(self,
         model:WorldModel,
         false_alarms:float=1e-3, # Asked share of clean frames that may ring
         space:str=None,          # As in `WorldModel.surprise`
         patience:int=30,         # So many alarms it gives without `context` calm frames in a row between them; then it is lost, and silent until they have come
     ):
-        if not 0 < false_alarms < 1: raise wrong("false_alarms", false_alarms, "a rate in (0, 1)")
+        if not isinstance(model, WorldModel): raise wrong("model", f"a {type(model).__name__}", "a WorldModel, from dvd_jepa.load or fit")
+        if not isinstance(false_alarms, (int, float)) or not 0 < false_alarms < 1: raise wrong("false_alarms", repr(false_alarms), "a rate in (0, 1)")
         self.model, self.false_alarms, self.threshold, self.space = model, false_alarms, None, space_of(model, space)
         self.patience, self._places = check_whole("patience", patience, 1), looked_at(model.context, model.config.glimpses)
         if self.space == "relative": yardstick(model)   # now, not at the first frame
         self.reset()
+
+    def __repr__(self): return f"Monitor({self.model.config.recipe!r}, false_alarms={self.false_alarms:g}, space={self.space!r}, threshold={self.threshold}, streams={self.streams})"
 
     def reset(self):
         "Forget all streams, as before the first frame; the threshold stays."
@@ -423,11 +429,14 @@ def _digest(monitor):
 
 @patch
 def state_dict(self:Monitor)->dict: # name → Tensor, which `save_tensors` can keep
-    "All that a monitor knows and remembers, so that another one, of the same model, can go on where it stopped; ValueError before the first frame."
-    if self.threshold is None or self.streams is None: raise ValueError("Monitor: nothing to keep yet; calibrate it, and show it a frame")
+    "All that a monitor knows and remembers, so that another one, of the same model, can go on where it stopped; ValueError before `calibrate`."
+    if self.threshold is None: raise ValueError("Monitor: nothing to keep yet; call calibrate(clean_frames) first")
+    if before := self.streams is None: self._start(0)   # calibrated, and no frame has come yet
     numbers = dict(of=_digest(self), time=torch.tensor(self._time), patience=torch.tensor(self.patience))
     numbers |= {name: torch.tensor(getattr(self, name), dtype=torch.double) for name in ("threshold", "false_alarms")}
-    return numbers | {name: torch.from_numpy(getattr(self, f"_{name}").copy()) for name in _REMEMBERED}
+    numbers |= {name: torch.from_numpy(getattr(self, f"_{name}").copy()) for name in _REMEMBERED}
+    if before: self.reset()
+    return numbers
 
 @patch
 def load_state_dict(self:Monitor,
@@ -436,6 +445,8 @@ def load_state_dict(self:Monitor,
     "Go on where another monitor stopped; ValueError for a state of another kind, model or space, which changes nothing."
     expected = {"of", "threshold", "false_alarms", "patience", "time", *_REMEMBERED}
     if not isinstance(state, dict) or set(state) != expected: raise wrong("state", sorted(state) if isinstance(state, dict) else f"a {type(state).__name__}", f"{sorted(expected)}, from state_dict()")
+    state = {name: torch.as_tensor(part) for name,part in state.items()}
+    if bad := [name for name,part in state.items() if part.is_floating_point() and not part.isfinite().all()]: raise wrong("state", f"NaN or infinite values in {', '.join(bad)}", "finite ones")
     if state["of"] != _digest(self): raise wrong("state", "one of another model, or of another space", f"one of this model, in the space {self.space!r}")
     fresh = Monitor(self.model, state["false_alarms"].item(), self.space, int(state["patience"]))
     fresh._start(len(state["seen"]))
@@ -443,5 +454,6 @@ def load_state_dict(self:Monitor,
         if (came := tuple(state[name].shape)) != (wanted := getattr(fresh, f"_{name}").shape): raise wrong(f"state[{name!r}]", f"shape {came}", f"{wanted}")
         setattr(fresh, f"_{name}", state[name].numpy().copy())
     fresh.threshold, fresh._time = state["threshold"].item(), int(state["time"])
+    if fresh.streams == 0: fresh.reset()
     vars(self).update(vars(fresh))
     return self

@@ -199,6 +199,7 @@ def fit(
     world:World=None,          # Where it lives, or None for the recipe's own, see `home_of`
     seed:int=None,             # Or None for the recipe's own
     on_step:Callable=None,     # Called with a Step now and then
+    on_model:Callable=None,    # Called with the model before its first step, for a hook that looks at it while it learns
     loss:Callable=jepa_loss,   # (z, z_hat, z_next, config) → total, parts; where `config.lags` > 1, also lags=, progress=, as in `jepa_loss`
     predictor=None,            # "mlp" or "rotor", or Config → nn.Module, latents (..., D) to the next ones; None for the recipe's own
     **changes,                 # Further fields of Config to change
@@ -214,6 +215,7 @@ def fit(
     obs = Observations(frames, config.context, config.glimpses)
     with one_thread(), seeded(config.seed):
         model = WorldModel(config, world, predictor)
+        if on_model: on_model(model)
         hook = partial(_remember, model.history, on_step)
         train_jepa(model, obs, hook, loss)
         if config.refine: refine(model)

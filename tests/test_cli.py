@@ -181,6 +181,8 @@ def test_wrong_calls_get_one_line(tmp_path, fails):
     fails("train", "--world", "fast", says="never trained on")
     fails("monitor", tmp_path/"video.npy", "--inject", "kick", says="one or the other")
     fails("monitor", "--plot", tmp_path/"plot", says="expected a path that ends in .png")
+    fails("monitor", "", says="an empty name")
+    fails("monitor", tmp_path/"video.npy", "--clean", tmp_path/"calm.npy", "--noise", ".1", says="--clean together with --noise")
     assert not list(tmp_path.iterdir()), "a refused call leaves nothing behind"
     (tmp_path/"file").write_text("in the way")
     fails("train", "--out", tmp_path/"file"/"run", says="expected a folder that can be written")
@@ -232,7 +234,9 @@ def test_a_violation_can_be_made_fainter():
     told = lambda *args: dvd_jepa("monitor", "--inject", "fade", *args)
     code, out, _ = told()
     assert code == 1 and "(0.1 share per frame)" in " ".join(out.split())
-    assert told("--magnitude", "0.001")[0] == 0 and dvd_jepa("monitor", "--magnitude", "2")[0] == 2
+    code, out, _ = told("--magnitude", "0.001")
+    assert code == 0 and "missed: the break at frame 24 was not heard" in " ".join(out.split())
+    assert dvd_jepa("monitor", "--magnitude", "2")[0] == 2
 
 
 def test_not_a_video(tmp_path, fails):

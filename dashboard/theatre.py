@@ -1,0 +1,133 @@
+"A logo that runs for ever, and a model that watches it, dreams on with its eyes shut, or rushes ahead: the Live page's state, without Streamlit."
+import base64
+import itertools
+from collections import deque
+
+import numpy as np
+import torch
+from dvd_jepa import Monitor
+from dvd_jepa.dream import at_corner, centroids, next_corner, positions_at, true_corner
+from dvd_jepa.models import ahead
+from dvd_jepa.world import Reality, render
+
+WITHIN = 1000   # frames that the corner oracle looks ahead
+MENDED = 64     # frames after which a broken reality is mended
+KEPT = 120      # frames on the tape: each is sent twice, since a browser may skip a message
+_epochs = itertools.count(1)
+
+
+def _grey(frames): return np.rint(np.clip(np.asarray(frames), 0, 1)*255).astype(np.uint8)   # a decoder's output may stray by rounding
+
+def _whole(z): return np.clip(np.rint(np.asarray(z)*1000), -32768, 32767).astype("<i2")
+
+def _text(data): return base64.b64encode(data).decode()
+
+def packed(frames):
+    "Grey levels in [0, 1] as base64 of bytes."
+    return _text(_grey(frames).tobytes())
+
+
+class Theatre:
+    "What happens on the Live page, for one session."
+    def __init__(self,
+        model,
+        threshold:float, # Calibrated, in the unit of the model's default score
+        seed:int=0,      # Which logo
+    ):
+        self.model, self.reality, self.frame, self.epoch = model, Reality(model.world, seed), 0, next(_epochs)
+        self.monitor = Monitor(model)
+        self.monitor.threshold = threshold
+        self.tape, self.closed, self.struck, self.far = deque(maxlen=KEPT), None, None, None
+        self.told = self.truly = self.checked = None
+        self.recent, _ = self.reality.next(model.context)
+        for frame in self.recent: self.monitor.update(frame)
+
+    @torch.no_grad()
+    def advance(self,
+        n:int,               # Frames
+        eyes_open:bool=True, # Shut: it goes on from its latent, and nothing is judged
+    ):
+        "Let reality run for `n` frames; what the model makes of them goes on the tape."
+        frames, states = self.reality.next(n)
+        seen, self.frame = torch.cat([self.recent, frames]), self.frame+n
+        self.recent, z = seen[-self.model.context:], self.model.encode(seen[None])[0]            # z (n + 1, D)
+        expected = self._awake(z) if eyes_open else self._asleep(z, n)
+        readings = [self.monitor.update(frame) for frame in frames] if eyes_open else [None]*n
+        drawn = None if self.model.decoder is None else self.model.decoder(expected)
+        off = [None]*n if eyes_open else self._off(drawn, expected, states)
+        corners, before = at_corner(self.model.world, states[:, :2].numpy()), (self.told, self.truly)
+        self._look_for_corners()
+        reality, dream, dreamed, seen = _grey(frames), None if drawn is None else _grey(drawn), _whole(expected), _whole(z)
+        for i,(t,reading) in enumerate(zip(range(self.frame-n+1, self.frame+1), readings)):
+            moment = dict(t=t, corner=bool(corners[i]), struck=self.struck[1] if self.struck and self.struck[0] == t else None,
+                          shut=0 if eyes_open else self.closed[1]-n+i+1, off=off[i], **_judged(reading), **self._countdown(t, before))
+            self.tape.append((moment, reality[i].tobytes(), b"" if dream is None else dream[i].tobytes(), dreamed[i].tobytes(), seen[i+1].tobytes()))   # bytes, so that nobody has to collect them
+
+    def _awake(self, z):
+        if self.closed: self.monitor.skip()       # it hasn't looked: its streak of frames is broken
+        self.closed = None
+        return self.model.predictor(z[:-1])
+
+    def _asleep(self, z, n):
+        "The dream's next latents (n, D): from the last one seen where the predictor can jump, else from the last one dreamed."
+        start, done = self.closed or (z[0], 0)
+        jumps = hasattr(self.model.predictor, "ahead")
+        path = ahead(self.model.predictor, start[None], torch.arange(1, n+1)+(done if jumps else 0))
+        self.closed = (start if jumps else path[-1]), done+n
+        return path
+
+    def _off(self, drawn, z, states):
+        "How far the dreamed logo is from the true one, px; by the probe where nothing is drawn."
+        if drawn is None and self.model.probe is None: return [None]*len(states)
+        places = centroids(self.model.world, drawn) if drawn is not None else self.model.position(z).numpy()
+        return [float(f"{x:.3g}") for x in np.linalg.norm(places-states[:, :2].numpy(), axis=1)]
+
+    def _look_for_corners(self):
+        "Ask the oracle and the world anew where their last answer is used up, or where reality has broken since."
+        broken = self.struck is not None and self.frame <= self.struck[0]+MENDED+self.model.context
+        if not broken and self.checked is not None and self.frame < self.checked: return
+        self.truly = self._hit(true_corner(self.model.world, self.reality.state[None], WITHIN))
+        if not self.closed and self.model.decoder is not None: self.told = self._hit(next_corner(self.model, self.recent[None], WITHIN))
+        self.checked = min(x for x in (self.truly, self.told, self.frame+WITHIN//2) if x is not None)
+
+    def _hit(self, frames): return self.frame+int(frames[0]) if frames[0] else None
+
+    def _countdown(self, t, before):
+        "Frames to the next corner, as the dream and the world say; None where there is none in sight."
+        left = lambda old, new: old-t if old is not None and old >= t else None if new is None else new-t
+        told, truly = (left(*pair) for pair in zip(before, (self.told, self.truly)))
+        return dict(truly=truly) if self.model.decoder is None else dict(told=told, truly=truly)
+
+    def strike(self, kind, magnitude=None):
+        "Break reality as soon as its kind allows; ValueError as from `inject`, and nothing happens. Returns the frame."
+        self.struck = self.frame + self.reality.strike(kind, magnitude, MENDED), kind
+        return self.struck[0]
+
+    @torch.no_grad()
+    def rush(self,
+        n:int,  # Frames ahead
+    ):
+        "Freeze reality and dream `n` frames ahead; kept in `far`, with what reality will show then."
+        shown = sorted({*range(1, min(n, 60)+1), *range(max(1, n-29), n+1)})
+        z = self.model.encode(self.recent[None])[0, -1]
+        path = ahead(self.model.predictor, z[None], torch.tensor(shown))
+        place = positions_at(self.model.world, self.reality.state[None], [n])
+        real, drawn = torch.from_numpy(render(self.model.world, place))[0, 0], None if self.model.decoder is None else self.model.decoder(path)
+        off = self._off(drawn, path, torch.from_numpy(np.repeat(place[0], len(shown), 0)))[-1]
+        says = f"{n:,} frames ahead the dream is {off:.2f} px off." if off is not None else f"{n:,} frames ahead, in {len(z)} numbers that nobody can draw or read."
+        if drawn is not None: says += f" Mean square error {(drawn[-1]-real).square().mean():.4f}; a black frame would have {real.square().mean():.4f}."
+        self.far = dict(id=f"{self.epoch}-{self.frame}-{n}", n=n, steps=shown, says=says, off=off, frozen=packed(self.recent[-1]), final=packed(real),
+                        dream=None if drawn is None else packed(drawn), z=_text(_whole(path).tobytes()), **{"from": self.frame})
+
+    def message(self, frames, fps, playing, draw, promise):
+        "What the page's player needs of the last frames on the tape."
+        tape = list(self.tape)[-frames:]
+        moments, reality, dream, z, seen = zip(*tape) if tape else ((),)*5
+        reality, dream, z, seen = (_text(b"".join(part)) for part in (reality, dream if draw else (), z, seen))
+        return dict(epoch=self.epoch, area=self.model.world.size**2, dim=self.model.config.latent, fps=fps, playing=playing, draw=draw, threshold=self.monitor.threshold, promise=promise,
+                    moments=list(moments), reality=reality, dream=dream or None, z=z, seen=seen, ahead=self.far)
+
+
+def _judged(reading):
+    if reading is None: return dict(score=None, alarm=False, lost=False)
+    return dict(score=float(f"{reading.score:.4g}") if np.isfinite(reading.score) else None, alarm=reading.alarm, lost=reading.lost)
