@@ -10,7 +10,7 @@ import streamlit as st
 import torch
 from dvd_jepa.evaluate import metrics_beside
 from dvd_jepa.models import checkpoint_path
-from dvd_jepa.surprise import calibration_frames, conformal_threshold
+from dvd_jepa.surprise import calibration_frames, conformal_threshold, yardstick
 
 RATES = [0.1, 0.5, 1, 2, 5, 10, 20, 50, 100]   # false alarms in 1,000 clean frames
 here = Path(__file__).parent
@@ -52,13 +52,14 @@ def worked_out(key, label, *jobs):
     """What `jobs` return, in a list: functions of a callback that takes the share done and a word.
     Done once for all sessions, with a progress bar; `key` says what the results depend on."""
     kept = _results()
-    if key not in kept:
+    done = kept.pop(key, None)
+    if done is None:
         bar, done = st.progress(0., label), []
         for i,job in enumerate(jobs): done.append(job(lambda share, word="": bar.progress(min(1., (i+share)/len(jobs)), f"{label} {word}")))
         bar.empty()
-        if len(kept) >= 64: kept.pop(next(iter(kept)))
-        kept[key] = done
-    return kept[key]
+    kept[key] = done                                        # whatever was asked for last goes last
+    if len(kept) > 64: kept.pop(next(iter(kept)), None)
+    return done
 
 
 def chart(place, fig, key):
@@ -111,6 +112,10 @@ def bring_own(place):
         st.success(f"{model.config.recipe}, seed {model.config.seed}, {model.world.name} world: choose it under Weights as “{name}”.")
 
 
+def measured(where, model):
+    "See to it that the model's usual errors are known; the packaged weights bring them along, others take seconds."
+    worked_out((where, "yardstick"), "Measuring what its errors are usually like", lambda tell: yardstick(model))
+
 def calibration_scores(where, model, frames=52_000):
     "Scores of so many clean frames that neither training nor a test has touched, (frames,)."
     def score(tell):
@@ -123,6 +128,7 @@ def calibration_scores(where, model, frames=52_000):
 
 def threshold(where, model, per_1000):
     "The conformal threshold for so many false alarms in 1,000 clean frames; measured before, where it was."
+    measured(where, model)
     kept = metrics(*where).get("rates", {}).get("perfect camera", {}).get("rates", {}).get(f"{per_1000/1000:g}")
     return kept["threshold"] if kept else conformal_threshold(calibration_scores(where, model, 52_000 if per_1000 >= 1 else 520_000), per_1000/1000)
 

@@ -86,7 +86,7 @@ def conformal_threshold(
     k = math.ceil((len(s)+1)*(1-false_alarms) - 1e-9)   # the slack keeps rounding from adding one
     if k > len(s): raise wrong("calibration", f"{len(s)} scored frames", f"at least {math.ceil(1/false_alarms)-1} to promise a rate of {false_alarms}")
     larger = s[s > s[k-1] + 1e-4*s[k-1].abs()]          # a ten-thousandth more is the same score, rounded otherwise
-    return ((s[k-1] + larger[0])/2 if len(larger) else s[k-1] + 1e-4*s[k-1].abs()).item()
+    return ((s[k-1] + larger[0])/2 if len(larger) else s[k-1]).item()
 
 # %% ../nbs/09_surprise.ipynb #38b1c9a6
 def calibration_frames(

@@ -13,6 +13,7 @@ import torch
 from dvd_jepa import VIOLATIONS, load, packaged
 from dvd_jepa.core import Config
 from dvd_jepa.evaluate import packaged_metrics
+from dvd_jepa.show import ALARM, DREAM, REALITY
 from dvd_jepa.train import fit
 from dvd_jepa.world import Reality
 from streamlit.testing.v1 import AppTest
@@ -110,6 +111,11 @@ def test_a_pure_jepa_plays_too():
     assert message["dream"] is None and message["ahead"]["dream"] is None and "told" not in message["moments"][0]
 
 
+def test_the_stage_has_the_book_s_colours():
+    script = (dashboard.parent/"nbs"/"demo"/"stage.js").read_text()
+    for name,color in dict(REALITY=REALITY, DREAM=DREAM, ALARM=ALARM).items(): assert f'{name} = "{color}"' in script
+
+
 # Live
 
 @pytest.mark.parametrize("name", packaged())
@@ -149,6 +155,14 @@ def test_the_rate_moves_the_threshold(monkeypatch):
     fine(at)
     assert levels == sorted(levels, reverse=True) and len(set(levels)) == 3
 
+def test_the_speed_is_what_is_asked_for(monkeypatch):
+    at = opened(monkeypatch)
+    at.select_slider(key="fps").set_value(60).run()
+    before = at.session_state.theatre.frame
+    time.sleep(1)
+    fine(at.run())
+    assert 60 <= at.session_state.theatre.frame-before <= 130 and at.session_state.look["fps"] == 60
+
 def test_decoder_and_eyes(monkeypatch):
     at = opened(monkeypatch)
     at.toggle(key="decoder").set_value(False).run()
@@ -175,6 +189,14 @@ def test_unusable_weights_get_a_sentence(monkeypatch, tmp_path, page, content):
     if content: path.write_bytes(content)
     at = opened(monkeypatch, page, path)
     assert not at.exception and "These weights can't be used. checkpoint" in at.error[0].value
+
+
+@pytest.mark.parametrize("page", ["app", "horizon", "lab", "inside"])
+def test_a_pure_jepa_has_every_page(monkeypatch, tmp_path, page):
+    fit(Config(recipe="pure", episodes=40, steps=30, decoder_steps=0, probe_steps=20)).save(tmp_path/"model.safetensors")
+    at = fine(opened(monkeypatch, page, tmp_path))
+    if page == "app": assert at.toggle(key="decoder").disabled and not at.toggle(key="decoder").value
+    if page == "horizon": assert "no decoder" in at.info[0].value
 
 
 # Horizon
@@ -257,6 +279,12 @@ def test_inside(monkeypatch, name):
     at, m = fine(opened(monkeypatch, "inside", weights=name)), packaged_metrics(name)
     assert metric(at, "Position") == f"R² {m['probe']['representations']['JEPA latent']['position_r2']:.3f}" and metric(at, "Effective rank").startswith(f"{m['collapse']['effective_rank']:.1f} of")
     assert len(players(at)) == 1 and len(at.get("plotly_chart")) == (3 if name == "classic" else 4)
+
+def test_another_episode_is_another_clock(monkeypatch):
+    at = opened(monkeypatch, "inside", weights="varied")
+    one = figure(at, "periods")
+    at.number_input(key="inside episode").set_value(8).run()
+    assert figure(fine(at), "periods") != one
 
 def test_the_rotor_has_found_the_lattice(monkeypatch):
     assert "36.0 frames and overtones" in figure(fine(opened(monkeypatch, "inside")), "periods")
