@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test install book readme weights baselines yardsticks sessions bench clean
+.PHONY: demo test install book readme weights baselines yardsticks picture sessions bench clean
 
 demo: $(STAMP)            ## train if need be, and open the dashboard
 	$(BIN)/dvd-jepa demo $(DEMO)
@@ -33,6 +33,9 @@ weights: $(STAMP)         ## train the packaged weights again and measure them, 
 
 baselines: $(STAMP)       ## train the packaged baselines again
 	$(BIN)/python tools/baselines.py
+
+picture: $(STAMP)         ## film the dashboard for README (needs Chromium)
+	$(BIN)/python tools/picture.py
 
 sessions: $(STAMP)        ## how long do 20 people wait who watch the dashboard at once?
 	$(BIN)/python tools/sessions.py

@@ -201,8 +201,8 @@ def export(
     model:MODEL="rotor",
     folder:Annotated[Path, OUT]=Path("web"),
 ):
-    "Write **weights.json** (float16, for a browser) and **golden.json** (what a re-implementation must reproduce)."
-    out.print(f"wrote weights.json and golden.json to {export_web(load(model), check_writable(folder))}/")
+    "Write **weights.json** and **weights.bin** (for a browser) and **golden.json** (what a re-implementation must reproduce)."
+    out.print(f"wrote weights.json, weights.bin and golden.json to {export_web(load(model), check_writable(folder))}/")
 
 # %% ../nbs/12_cli.ipynb #fcb8afc1
 @app.command()

@@ -8,6 +8,7 @@ __all__ = ['rounded', 'browser_weights', 'golden_vectors', 'export_web']
 # %% ../nbs/11_export.ipynb #0f8fc005
 import base64
 import copy
+import gzip
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,64 +16,107 @@ import numpy as np
 import torch
 from torch import nn
 
-from .core import write_json, wrong
+from .core import atomic_write, write_json, wrong
 from .models import MLPPredictor, RotorPredictor, WorldModel
 from .observe import looked_at
-from .surprise import calibration_frames, conformal_threshold
-from .world import video
+from .surprise import Monitor, Yardstick, calibration_frames, conformal_threshold, keep_yardstick, yardstick
+from .world import VIOLATIONS, Reality, simulate
 
 # %% ../nbs/11_export.ipynb #a63c6b48
+def _coarse(x, drop=2):
+    "The nearest float16 whose last binary digits are 0."
+    bits = x.detach().half().numpy().view(np.uint16).astype(np.uint32)
+    bits = (bits + (1 << drop >> 1)) >> drop << drop
+    return torch.from_numpy(bits.astype(np.uint16).view(np.float16).astype(np.float32))
+
 @torch.no_grad()
 def rounded(
     model:WorldModel,
-)->WorldModel:        # A copy whose weights are exact in float16, stored as float32; a rotor's frequencies keep all digits
-    "Round weights to half precision; the original is left as it is."
+)->WorldModel:        # A copy whose weights are float16 numbers of eight binary digits, stored as float32; a rotor's frequencies keep all digits
+    "Round weights for the journey, and the yardstick with them; the original is left as it is."
     model = copy.deepcopy(model)
     for name,p in model.named_parameters():
-        if name != "predictor.frequencies": p.copy_(p.half().float())   # sixteen numbers; a dream of 100,000 frames needs all of their digits
-    return model
+        if name != "predictor.frequencies": p.copy_(_coarse(p))   # sixteen numbers; a dream of 100,000 frames needs all of their digits
+    y = yardstick(model)
+    short = lambda line: type(line)(*(part.float().double() for part in line))
+    return keep_yardstick(model, y._replace(mix=_coarse(y.mix), shift=_coarse(y.shift), axes=None if y.axes is None else _coarse(y.axes), level=short(y.level), spread=short(y.spread)))
 
 # %% ../nbs/11_export.ipynb #a02b8f0f
-def _pack(x): return base64.b64encode(x.detach().numpy().astype("<f2").tobytes()).decode()
+class _Cargo:
+    "Numbers that travel as float16, one after the other; each is known by where it starts and how long it is."
+    def __init__(self): self.parts, self.length = [], 0
+    def __call__(self, x):
+        self.parts.append(x.detach().numpy().astype("<f2").ravel())
+        self.length += x.numel()
+        return [self.length-x.numel(), x.numel()]
+    def packed(self):
+        "Gzipped; all low bytes before all high ones, which lets gzip find more to squeeze."
+        return gzip.compress(np.concatenate(self.parts).view(np.uint8).reshape(-1, 2).T.tobytes(), 9, mtime=0)
 
-def _layers(net): return [dict(n_in=layer.in_features, n_out=layer.out_features, weight=_pack(layer.weight), bias=_pack(layer.bias))
-                          for layer in net if isinstance(layer, nn.Linear)]
+def _layers(net, cargo): return [dict(n_in=layer.in_features, n_out=layer.out_features, weight=cargo(layer.weight), bias=cargo(layer.bias)) for layer in net if isinstance(layer, nn.Linear)]
+
+def _nets(model):
+    "Its networks by name, and what a rotor needs besides."
+    p, nets = model.predictor, dict(encoder=model.target)
+    if not isinstance(p, (MLPPredictor, RotorPredictor)): raise wrong("export", f"a predictor of class {type(p).__name__}", "one of the library's")
+    if hasattr(p, "net"): nets["frequency" if isinstance(p, RotorPredictor) else "predictor"] = p.net   # invariants → 10 × rad/frame; or z → the next z
+    if model.decoder is not None: nets["decoder"] = model.decoder.net
+    if isinstance(p, MLPPredictor): return nets, None
+    return nets, dict(turning=p.turning) | (dict(frequencies=p.frequencies.tolist()) if hasattr(p, "frequencies") else {})   # rad/frame, one per pair
+
+def _measure(y:Yardstick, cargo):
+    line = lambda probe: dict(weight=_float32(probe.weight[:, 0]), bias=_float32(probe.bias)[0])
+    return dict(latent=y.latent, beyond=y.beyond, typical=y.typical, ends=y.ends, mean=_float32(y.mean), std=_float32(y.std), level=line(y.level), spread=line(y.spread),
+                axes=None if y.axes is None else cargo(y.axes), mix=cargo(y.mix), shift=cargo(y.shift))
+
+def _float32(x): return [float(str(np.float32(v))) for v in x.tolist()]   # the shortest text that is this float32
 
 def browser_weights(
-    model:WorldModel, # Its weights must be exact in float16 (but for a rotor's frequencies), see `rounded`
-)->dict:              # Networks as layers; weights are base64 of little-endian float16, row-major (n_out, n_in)
-    "All that another language needs to run this model; ValueError for a predictor of one's own."
-    if not isinstance(model.predictor, (MLPPredictor, RotorPredictor)): raise wrong("export", f"a predictor of class {type(model.predictor).__name__}", "one of the library's")
-    nets, rotor = dict(encoder=model.target), {}
-    if hasattr(model.predictor, "net"): nets["frequency" if isinstance(model.predictor, RotorPredictor) else "predictor"] = model.predictor.net   # invariants → 10 × rad/frame; or z → the next z
-    if isinstance(model.predictor, RotorPredictor): rotor = dict(turning=model.predictor.turning)
-    if hasattr(model.predictor, "frequencies"): rotor["frequencies"] = model.predictor.frequencies.tolist()   # rad/frame, one per pair
-    if model.decoder is not None: nets["decoder"] = model.decoder.net
-    if model.probe is not None: nets["probe"] = [model.probe]
-    return dict(format="dvd-jepa-web/2", config=asdict(model.config), world=asdict(model.world), activation="gelu-erf", decoder_output="sigmoid",
-                places=looked_at(model.context, model.config.glimpses), **({"rotor": rotor} if rotor else {}), networks={name: _layers(net) for name,net in nets.items()})
+    model:WorldModel,         # From `rounded`
+    false_alarms:float=1e-3,  # Asked share of clean frames that may ring
+)->tuple:                     # What it is made of, as a dict; and its numbers, as gzipped bytes
+    "All that another language needs to run this model and its monitor; ValueError for a predictor of one's own."
+    cargo, (nets, rotor) = _Cargo(), _nets(model)
+    threshold = conformal_threshold(model.surprise(calibration_frames(model.world, false_alarms=false_alarms)), false_alarms)
+    about = dict(format="dvd-jepa-web/3", config=asdict(model.config), world=asdict(model.world), activation="gelu-erf", decoder_output="sigmoid", rotor=rotor,
+                 places=looked_at(model.context, model.config.glimpses), networks={name: _layers(net, cargo) for name,net in nets.items()},
+                 yardstick=_measure(yardstick(model), cargo), false_alarms=false_alarms, threshold=threshold)
+    return about, cargo.packed()
 
 # %% ../nbs/11_export.ipynb #2717ee01
+def _eventful(world, frames=500, every=45, lasting=20):
+    "A video in which each violation has its turn, (frames, H, W)."
+    reality, pieces = Reality(world, 3), []
+    for i in range(frames//every):
+        pieces.append(reality.next(every)[0])
+        if i < len(VIOLATIONS): reality.strike(list(VIOLATIONS)[i], lasting=lasting)
+    return torch.cat([*pieces, reality.next(frames-every*len(pieces))[0]])
+
 @torch.no_grad()
 def golden_vectors(
     model:WorldModel, # The model that `browser_weights` was given
-)->dict:              # Lists of numbers; scores judge the frame of their index, null where nobody predicted
+    threshold:float,  # … and the threshold it gave
+)->dict:              # Shapes, and float32 numbers as base64; scores judge the frame of their index, NaN where nobody predicted
     "What any re-implementation must reproduce, to 1e-5 in float32."
-    frames, states = video(model.world, seed=3, teleport_at=24)
-    z = model.encode(frames[None])[0]
-    space = "latent" if model.decoder is None else "pixels"   # the plain errors: what is usual at which moment is not exported yet
-    threshold = conformal_threshold(model.surprise(calibration_frames(model.world), space), 1e-3)
-    score = model.surprise(frames[None], space)[0]
-    return dict(centres=states[:, :2], frame0=frames[0], latents=z, predicted=model.predict(z), space=space, threshold=threshold, surprise=score,
-                alarms=(score > threshold).nonzero().flatten(), **({} if model.decoder is None else dict(decoded=model.decode(z[::10]))))
+    frames, monitor = _eventful(model.world), Monitor(model)
+    monitor.threshold = threshold
+    z, (clean, states) = model.encode(frames[None])[0], simulate(model.world, 1, 200, seed=5)
+    readings = [monitor.update(frame) for frame in frames]
+    vectors = dict(frames=frames, latents=z, predicted=model.predict(z), surprise=model.surprise(frames[None])[0], states=states[0], clean=clean[0, ::20])
+    if model.decoder is not None: vectors["decoded"] = model.decode(model.predict(z)[::10])
+    if hasattr(model.predictor, "ahead"): vectors["far"] = model.predict(z[::50], 1_000_000)
+    return dict(alarms=[t for t,r in enumerate(readings) if r.alarm], lost=[t for t,r in enumerate(readings) if r.lost],
+                vectors={name: dict(shape=list(x.shape), data=base64.b64encode(x.float().numpy().astype("<f4").tobytes()).decode()) for name,x in vectors.items()})
 
 # %% ../nbs/11_export.ipynb #ebc7e972
 def export_web(
     model:WorldModel,
-    folder,           # Receives weights.json and golden.json
+    folder,           # Receives weights.json, weights.bin and golden.json
 )->Path:
     "Write browser weights and golden vectors, atomically."
     model, folder = rounded(model), Path(folder)
-    write_json(folder/"weights.json", browser_weights(model))
-    write_json(folder/"golden.json", golden_vectors(model))
+    about, numbers = browser_weights(model)
+    with atomic_write(folder/"weights.bin") as tmp: tmp.write_bytes(numbers)
+    write_json(folder/"weights.json", about)
+    write_json(folder/"golden.json", golden_vectors(model, about["threshold"]))
     return folder

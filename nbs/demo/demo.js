@@ -1,0 +1,155 @@
+// The demo page: one logo, one model, one monitor, and the controls. The networks are model.js, the pictures stage.js.
+import {Model, Monitor, Reality, VIOLATIONS, atCorner, centroid, render, step, trueCorner, unpack} from "./model.js";
+import {Stage} from "./stage.js";
+
+const SPEEDS = [2, 5, 10, 15, 30, 60], WITHIN = 1000, LOOKS = 10;   // frames a second; frames that the oracle looks ahead, and so many of them in one frame's time
+const AHEAD = [10, 30, 100, 1_000, 10_000, 100_000, 1_000_000];
+const $ = id => document.getElementById(id), count = n => n.toLocaleString("en");
+const grey = frame => Uint8Array.from(frame, x => Math.round(255*Math.min(1, Math.max(0, x))));
+
+async function load(name) {
+  const get = async file => { const answer = await fetch(`weights/${name}.${file}`); if (!answer.ok) throw new Error(`weights/${name}.${file}: ${answer.status}`); return answer; };
+  const [about, numbers] = await Promise.all([get("json").then(a => a.json()), get("bin").then(a => a.arrayBuffer())]);
+  return new Model(about, await unpack(numbers));
+}
+
+// When will the dream hit a corner? Asked a few frames at a time, so that nobody waits.
+class Oracle {
+  constructor(model, z, now) { Object.assign(this, {model, start: z, z, k: 0, now, found: undefined}); }
+  look() {
+    for (let i = 0; i < LOOKS && this.found === undefined; i++) {
+      this.k++;
+      this.z = this.model.rotor ? this.model.predict(this.start, this.k) : this.model.predict(this.z);
+      if (atCorner(this.model.world, centroid(this.model.world, this.model.decode(this.z)))) this.found = this.now + this.k;
+      else if (this.k >= WITHIN) this.found = null;
+    }
+  }
+}
+
+class Show {
+  constructor(stage, model, random) {
+    Object.assign(this, {stage, model, monitor: new Monitor(model), reality: new Reality(model.world, random), t: 0, closed: null, far: null});
+    stage.clear();
+    for (let i = 0; i < model.context + 1; i++) this.last = this.monitor.update(this.now = this.reality.next().frame);
+    this.ask();
+  }
+  ask() {
+    const left = trueCorner(this.model.world, this.reality.state, WITHIN);
+    Object.assign(this, {oracle: new Oracle(this.model, this.last.z, this.t), truly: left === null ? null : this.t + left, asked: this.t});
+  }
+  // one frame
+  next() {
+    const {model} = this, open = $("eyes").checked, {frame, struck, corner} = this.reality.next();
+    this.now = frame;
+    this.t++;
+    if (open && this.closed) { this.monitor.skip(); this.closed = null; }
+    if (!open && !this.closed) this.closed = {start: this.last.z, z: this.last.z, count: 0};
+    const seen = open ? this.monitor.update(frame) : null, dreamed = open ? seen.foreseen : this.asleep();
+    if (seen) this.last = seen;
+    if (struck) this.struckAt = this.t;
+    this.oracle.look();
+    const broken = this.struckAt !== undefined && this.t <= this.struckAt + 70 && this.t % 10 === 0, used = x => x !== null && x !== undefined && x < this.t;
+    if (open && (broken || used(this.truly) || used(this.oracle.found) || this.t > this.asked + WITHIN/2)) this.ask();
+    const draw = $("decoder").checked, picture = draw || !open ? model.decode(dreamed) : null, left = x => x === null || x === undefined ? x : x - this.t;
+    this.moment = {t: this.t, reality: grey(frame), dream: draw ? grey(picture) : null, z: Array.from(dreamed), seen: open ? Array.from(seen.z) : null, score: open ? seen.score : null,
+                   alarm: open && seen.alarm, lost: open && seen.lost, struck, corner, told: left(this.oracle.found), truly: left(this.truly)};
+    this.stage.caption("dream", open ? draw ? "Dream · the frame it expects" : "Dream · not drawn" : `Dream · eyes shut for ${count(this.closed.count)} frames`);
+    this.stage.show(this.moment, model.threshold);
+    this.say(seen, open ? null : this.off(picture, this.reality.state.p));
+  }
+  asleep() {
+    const c = this.closed, {model} = this;
+    c.count++;
+    c.z = model.rotor ? model.predict(c.start, c.count) : model.predict(c.z);
+    return c.z;
+  }
+  off(picture, p) { const at = centroid(this.model.world, picture); return Math.hypot(at[0] - p[0], at[1] - p[1]); }
+  say(seen, off) {
+    if (off !== null) this.stage.say(`Eyes shut for ${count(this.closed.count)} frames: the dream is ${off.toFixed(2)} px off.`);
+    else if (seen.lost) this.stage.say("It has rung for long enough: lost, and silent until it understands again.");
+    else if (seen.alarm) this.stage.say(`Alarm at frame ${count(this.t)}: ${seen.score >= 1e4 ? "more than ten thousand" : seen.score.toFixed(seen.score < 10 ? 1 : 0)} times the usual surprise.`);
+    else if (performance.now() - Math.max(this.stage.rang, this.stage.cheered) > 4000) this.stage.say("");
+  }
+  // reality stands still, the latent rolls on, then both are compared
+  rush(n) {
+    const steps = [...new Set([...Array.from({length: Math.min(n, 60)}, (_, i) => i + 1), ...Array.from({length: Math.min(n, 30)}, (_, i) => n - Math.min(n, 30) + 1 + i)])].sort((a, b) => a - b);
+    let z = this.last.z, k = 0, state = this.reality.state;
+    const path = steps.map(s => { z = this.model.rotor ? this.model.predict(this.last.z, s) : this.model.predict(z, s - k); k = s; return z; });
+    for (let i = 0; i < n; i++) state = step(this.model.world, state);
+    this.far = {n, steps, path, at: -1, frozen: grey(this.now), real: render(this.model.world, state.p), p: state.p};
+  }
+  rushOn(seconds) {
+    const f = this.far, before = Math.floor(f.at);
+    f.at = Math.min(f.steps.length - 1, f.at + seconds*Math.max(12, f.steps.length/4));
+    if (Math.floor(f.at) === before) return;
+    const i = Math.max(0, Math.floor(f.at)), done = i === f.steps.length - 1, picture = this.model.decode(f.path[i]);
+    this.stage.caption("reality", done ? `Reality · frame ${count(this.t + f.n)}` : `Reality · frozen at frame ${count(this.t)}`);
+    this.stage.caption("dream", `Dream · ${count(f.steps[i])} ahead`);
+    this.stage.screens(done ? grey(f.real) : f.frozen, $("decoder").checked ? grey(picture) : null);
+    this.stage.latent(Array.from(f.path[i]), null);
+    const mse = x => x.reduce((sum, v, j) => sum + (v - f.real[j])**2, 0)/x.length;
+    this.stage.say(done ? `${count(f.n)} frames ahead the dream is ${this.off(picture, f.p).toFixed(2)} px off. Mean square error ${mse(picture).toFixed(4)}; a black frame would have ${mse(f.real.map(() => 0)).toFixed(4)}.`
+                        : `Reality stands still; the dream goes on, step ${count(f.steps[i])} of ${count(f.n)}.`);
+    this.stage.root.dataset.ahead = f.steps[i];
+  }
+  wake() { this.far = null; this.stage.caption("reality", "Reality"); this.stage.say(""); }
+}
+
+const stage = new Stage($("stage")), models = {};
+let show = null, playing = !matchMedia("(prefers-reduced-motion: reduce)").matches, last = performance.now(), credit = 0;
+
+async function start() {
+  const name = $("weights").value;
+  try { models[name] ??= await load(name); }
+  catch (error) { stage.say(`The weights can't be loaded (${error.message}). Is the page served, and not opened as a file?`); return; }
+  show = new Show(stage, models[name]);
+  const most = models[name].rotor ? AHEAD.length : 4;
+  $("ahead").replaceChildren(...AHEAD.slice(0, most).map(n => new Option(count(n), n, n === 100, n === 100)));
+  stage.caption("unit", `times the usual, log scale · dashed: the threshold, for ${1000*models[name].about.false_alarms} false alarm in 1,000 clean frames`);
+  stage.caption("latent", `Latent · ${models[name].dim} numbers`);
+  show.next();
+  if (!playing) stage.say("Paused, as your system asks for less motion. Press Play to watch.");
+  buttons();
+}
+
+function buttons() {
+  $("play").textContent = playing ? "Pause" : "Play";
+  $("dream").textContent = show?.far ? "Wake up" : "Dream";
+  $("inject").disabled = !playing || Boolean(show?.far);
+  $("play").disabled = Boolean(show?.far);
+  $("speed-says").textContent = SPEEDS[$("speed").value];
+}
+
+function tick(now) {
+  const seconds = Math.min(.25, (now - last)/1000);
+  last = now;
+  if (show?.far) show.rushOn(seconds);
+  else if (show && playing) {
+    credit = Math.min(4, credit + seconds*SPEEDS[$("speed").value]);
+    for (; credit >= 1; credit--) show.next();
+  }
+  requestAnimationFrame(tick);
+}
+
+const doings = {
+  play: () => { playing = !playing; stage.say(""); },
+  new: () => { show = new Show(stage, show.model); if (!playing) show.next(); },
+  inject: () => show.reality.strike($("kind").value, Number($("magnitude").value)),
+  dream: () => show.far ? show.wake() : show.rush(Number($("ahead").value)),
+};
+for (const [id, doing] of Object.entries(doings)) $(id).onclick = () => { if (show) { doing(); buttons(); } };
+$("weights").onchange = start;
+$("speed").oninput = buttons;
+$("decoder").onchange = () => { if (!playing && show?.moment) stage.screens(show.moment.reality, $("decoder").checked ? grey(show.model.decode(Float32Array.from(show.moment.z))) : null); };
+$("kind").replaceChildren(...Object.entries(VIOLATIONS).map(([kind, v]) => new Option(`${kind}: it ${v.says}`, kind)));
+$("kind").onchange = () => { const v = VIOLATIONS[$("kind").value], usual = v.magnitudes[v.at ?? 3]; $("magnitude").replaceChildren(...v.magnitudes.map(m => new Option(`${m} ${v.unit}`, m, m === usual, m === usual))); };
+$("kind").onchange();
+addEventListener("keydown", event => {
+  if (event.target.closest("select, input") || event.metaKey || event.ctrlKey || event.altKey) return;
+  const id = {" ": "play", n: "new", i: "inject", d: "decoder", e: "eyes"}[event.key];
+  if (!id || (event.key === " " && event.target.closest("button"))) return;
+  event.preventDefault();
+  $(id).click();
+});
+requestAnimationFrame(tick);
+start();

@@ -1,0 +1,31 @@
+// Runs the demo's networks, world and monitor on golden vectors, and prints the largest differences as JSON: node golden.mjs MODEL.mjs FOLDER
+import {readFileSync} from "node:fs";
+const [modulePath, folder] = process.argv.slice(2);
+const {Model, Monitor, unpack, render, step} = await import(modulePath);
+const json = name => JSON.parse(readFileSync(`${folder}/${name}`, "utf8"));
+const golden = json("golden.json"), model = new Model(json("weights.json"), await unpack(readFileSync(`${folder}/weights.bin`)));
+console.log(JSON.stringify(compare(model, golden, {Monitor, render, step})));
+
+export function compare(model, golden, {Monitor, render, step}) {
+  const must = Object.fromEntries(Object.entries(golden.vectors).map(([name, v]) => {
+    const all = new Float32Array(Uint8Array.from(atob(v.data), c => c.charCodeAt(0)).buffer), rows = v.shape[0], width = all.length/rows;
+    return [name, Array.from({length: rows}, (_, i) => all.subarray(i*width, (i + 1)*width))];
+  }));
+  const largest = rows => Math.max(...rows.flatMap(row => Array.from(row, Math.abs))), off = {};
+  const far = (name, came, expected) => { const unit = largest(expected); off[name] = Math.max(...came.flatMap((row, i) => Array.from(row, (x, j) => Math.abs(x - expected[i][j])/unit))); };
+  const k = model.context, z = must.latents.map((_, i) => model.encode(must.frames.slice(i, i + k)));
+  far("latents", z, must.latents);
+  far("predicted", z.map(x => model.predict(x)), must.predicted);
+  if (must.decoded) far("decoded", must.decoded.map((_, i) => model.decode(model.predict(z[10*i]))), must.decoded);
+  if (must.far) far("far", must.far.map((_, i) => model.predict(z[50*i], 1_000_000)), must.far);
+  far("clean", must.clean.map((_, i) => render(model.world, must.states[20*i])), must.clean);
+  let state = {p: [...must.states[0].subarray(0, 2)], v: [...must.states[0].subarray(2)]};
+  const path = must.states.map((_, i) => { if (i) state = step(model.world, state); return [...state.p, ...state.v]; });
+  far("states", path, must.states);
+  const monitor = new Monitor(model), readings = must.frames.map(frame => monitor.update(frame));
+  const scores = readings.map((r, t) => r.score === null ? NaN : r.score);
+  off.unjudged = Number(scores.some((s, t) => Number.isNaN(s) !== Number.isNaN(must.surprise[t][0])));
+  off.surprise = Math.max(...scores.map((s, t) => Number.isNaN(s) ? 0 : Math.abs(Math.log(s) - Math.log(must.surprise[t][0]))));
+  const ringing = name => readings.flatMap((r, t) => r[name] ? [t] : []);
+  return {off, alarms: String(ringing("alarm").map(Number)) === String(golden.alarms), lost: String(ringing("lost")) === String(golden.lost), count: golden.alarms.length, threshold: model.threshold};
+}
