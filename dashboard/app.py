@@ -1,27 +1,35 @@
 "The dashboard: five pages on one world model. Start it with `streamlit run dashboard/app.py`, or `dvd-jepa demo`."
 import gc
+import logging
 
-import common      # noqa: F401  these four are what Streamlit and our pages will need anyway
-import pandas      # noqa: F401
-import pyarrow     # noqa: F401
 import streamlit as st
-import theatre     # noqa: F401
-import torch
+
 
 @st.cache_resource(show_spinner=False)
 def settle():
-    "Once for all sessions. Small networks: more threads only stand in each other's way. And Streamlit collects garbage after every run, a tenth of a second over all that torch is made of: it stays."
+    """Once for all sessions: what is heavy is imported, and stays. Streamlit collects garbage after every run, a tenth of a second over
+    all that torch is made of, unless it is told that this is none; and small networks are fastest on one thread."""
+    gc.disable()
+    import common    # noqa: F401
+    import pandas    # noqa: F401  Streamlit's own, sooner or later
+    import pyarrow   # noqa: F401
+    import theatre   # noqa: F401
+    import torch
     torch.set_num_threads(1)
-    gc.collect()
     gc.freeze()
+    gc.enable()
 
-settle()
 st.set_page_config("DVD-JEPA", page_icon="📀", layout="wide")
 st.html("<style>.stMainBlockContainer { padding: 3.8rem 2.5rem 1rem; } @media (max-width: 640px) { .stMainBlockContainer { padding: 3.8rem 1rem 1rem; } }</style>")
-st.navigation([
+settle()
+page = st.navigation([
     st.Page("live.py", title="Live", icon=":material/play_circle:", default=True),
     st.Page("horizon.py", title="Horizon", icon=":material/timeline:"),
     st.Page("lab.py", title="Surprise lab", icon=":material/notifications_active:"),
     st.Page("inside.py", title="Inside", icon=":material/blur_on:"),
     st.Page("training.py", title="Train", icon=":material/model_training:"),
-], position="top").run()
+], position="top")
+try: page.run()
+except (ValueError, ArithmeticError, LookupError, RuntimeError, MemoryError, OSError) as e:   # weights that nobody has thought of
+    logging.exception("a page could not be shown")
+    st.error(f"This page can't be shown for these weights. {type(e).__name__}: {e}")

@@ -1,16 +1,21 @@
 "What all pages share: which weights, what was measured of them, and how long work is shown."
 import atexit
 import os
+import re
 import shutil
 import tempfile
+import threading
+from collections import defaultdict
 from pathlib import Path
 
 import dvd_jepa
 import streamlit as st
 import torch
+from dvd_jepa.core import CALIBRATION_SEED, wrong
 from dvd_jepa.evaluate import metrics_beside
 from dvd_jepa.models import checkpoint_path
-from dvd_jepa.surprise import calibration_frames, conformal_threshold, yardstick
+from dvd_jepa.surprise import conformal_threshold, yardstick
+from dvd_jepa.world import simulate
 
 RATES = [0.1, 0.5, 1, 2, 5, 10, 20, 50, 100]   # false alarms in 1,000 clean frames
 here = Path(__file__).parent
@@ -38,28 +43,36 @@ def show(data, key):
     _mounts()[1](data=data, key=key, height="content")
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def load(path, changed): return dvd_jepa.load(path)
+def load(path, changed, _measured=None): return _fitting(dvd_jepa.load(path))
+
+def _fitting(model):
+    "The model, if these pages are made for one of its size: they draw frames, calibrate on episodes of 64 frames, and share a machine."
+    size, numbers = model.world.size, sum(p.numel() for p in model.parameters())
+    for what,value,low,high in (("frames", size, 13, 64), ("frames seen at once", model.context, 1, 32), ("latents", model.config.latent, 8, 256), ("weights", numbers, 1, 20_000_000)):
+        if not low <= value <= high: raise wrong(f"dashboard, {what}", f"{value:,}", f"{low:,} to {high:,}")
+    return model
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def metrics(path, changed):
+def metrics(path, changed, measured):
     "What lies beside the weights; empty if nothing does, or if it is of others. All sessions share it: nobody changes it."
     return metrics_beside(path, load(path, changed))
 
 @st.cache_resource(show_spinner=False, max_entries=1)
-def _results(): return {}
+def _results(): return {}, defaultdict(threading.Lock)
 
 def worked_out(key, label, *jobs):
     """What `jobs` return, in a list: functions of a callback that takes the share done and a word.
     Done once for all sessions, with a progress bar; `key` says what the results depend on."""
-    kept = _results()
-    done = kept.pop(key, None)
-    if done is None:
-        bar, done = st.progress(0., label), []
-        for i,job in enumerate(jobs): done.append(job(lambda share, word="": bar.progress(min(1., (i+share)/len(jobs)), f"{label} {word}")))
-        bar.empty()
-    kept[key] = done                                        # whatever was asked for last goes last
-    if len(kept) > 64: kept.pop(next(iter(kept)), None)
-    return done
+    kept, locks = _results()
+    with locks[key]:                                        # whoever asks for the same waits for it
+        if key not in kept:
+            bar, done = st.progress(0., label), []
+            for i,job in enumerate(jobs): done.append(job(lambda share, word="": bar.progress(min(1., (i+share)/len(jobs)), f"{label} {word}")))
+            bar.empty()
+            kept[key] = done
+        kept[key] = kept.pop(key)                           # whatever was asked for last goes last
+        for old in list(kept)[:-64]: kept.pop(old, None), locks.pop(old, None)
+        return kept[key]
 
 
 def chart(place, fig, key):
@@ -89,7 +102,8 @@ def choose_model(place):
     name = place.selectbox("Weights", list(names), key="weights", help="Packaged weights by name, the run folder that `dvd-jepa demo` was given, and what you trained or brought here.")
     try:
         path = checkpoint_path(names[name] or name)
-        where = str(path), path.stat().st_mtime_ns
+        beside = path.with_name("metrics.json") if path.name == "model.safetensors" else path.with_suffix(".json")
+        where = str(path), path.stat().st_mtime_ns, beside.stat().st_mtime_ns if beside.is_file() else None
         return where, load(*where)
     except (ValueError, OSError, MemoryError) as e:
         st.error(f"These weights can't be used. {e}")
@@ -101,15 +115,23 @@ def bring_own(place):
     with place.popover("Bring your own weights", width="stretch"):
         came = st.file_uploader("A model.safetensors that this project has written", key="upload", help="Checked before it is used; it stays on this server until it stops.")
         if came is None: return
-        name = f"{Path(came.name).stem} (yours)"
-        if st.session_state.get("uploaded") == (came.file_id, name): return
-        path = own_folder()/f"{came.file_id}.safetensors"
-        path.write_bytes(came.getvalue())
-        try: model = dvd_jepa.load(path)
-        except (ValueError, OSError, MemoryError) as e: return st.error(f"{came.name} can't be used: it is truncated, damaged or from elsewhere. Expected: a checkpoint written by `WorldModel.save`, `dvd-jepa train` or the Train page." + (" It holds a predictor of your own, which only Python can load." if "predictor of class" in str(e) else ""))
-        st.session_state.uploaded = came.file_id, name
-        add_own(name, path)
-        st.success(f"{model.config.recipe}, seed {model.config.seed}, {model.world.name} world: choose it under Weights as “{name}”.")
+        seen = st.session_state.setdefault("uploads", {})   # file → what was said of it: nothing is read twice
+        if came.file_id not in seen: seen[came.file_id] = _received(came)
+        ok, said = seen[came.file_id]
+        (st.success if ok else st.error)(said)
+
+def _received(came):
+    "Take an uploaded file in, if it is a checkpoint: did it work, and what to say."
+    name, path = f"{Path(came.name).stem} (yours)", own_folder()/f"{came.file_id}.safetensors"
+    path.write_bytes(came.getvalue())
+    try: model = load(str(path), path.stat().st_mtime_ns)
+    except (ValueError, OSError, MemoryError) as e:
+        path.unlink()
+        return False, plain(f"{came.name} can't be used. {str(e).replace(str(path), 'it')}")
+    add_own(name, path)
+    return True, f"Choose it under Weights as “{plain(name)}”: {describe(model)}."
+
+def plain(text): return re.sub(r"([\\`*_{}\[\]()#+!|<>:$~-])", r"\\\1", text)   # a stranger's words are no Markdown
 
 
 def measured(where, model):
@@ -119,10 +141,10 @@ def measured(where, model):
 def calibration_scores(where, model, frames=52_000):
     "Scores of so many clean frames that neither training nor a test has touched, (frames,)."
     def score(tell):
-        clean, parts = calibration_frames(model.world, -(-frames//max(1, 64-model.context))), []
-        for i,part in enumerate(clean.split(100)):
-            tell(i*100/len(clean))
-            parts.append(model.surprise(part)[:, model.context:].flatten())
+        parts, blocks = [], max(1, round(frames/500/(64-model.context)))
+        for i in range(blocks):                              # of 500 episodes, so that memory stays flat
+            tell(i/blocks)
+            parts.append(model.surprise(simulate(model.world, 500, 64, CALIBRATION_SEED+i)[0])[:, model.context:].flatten())
         return torch.cat(parts)
     return worked_out((where, "calibration", frames), "Calibrating on clean episodes", score)[0]
 
@@ -134,4 +156,4 @@ def threshold(where, model, per_1000):
 
 def describe(model):
     parts = "no decoder: a pure JEPA" if model.decoder is None else f"sees {model.context} frames"
-    return f"recipe {model.config.recipe}, seed {model.config.seed}, {model.world.name} world; {parts}"
+    return f"recipe {plain(model.config.recipe)}, seed {model.config.seed}, {plain(model.world.name)} world; {parts}"

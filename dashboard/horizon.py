@@ -22,9 +22,8 @@ def reports_of(where, model):
     "The forecast report, the far horizon and the headlines over seeds that lie beside the weights; measured now if none does."
     kept = metrics(*where)
     if kept.get("forecast"): return kept["forecast"], kept["horizon"][model.world.name], kept.get("seeds")
-    rivals = baselines(model.world, model.config)
     far = lambda tell: horizon_report(model)
-    near = lambda tell: (tell(.2, "and of everybody else"), forecast_report(model, rivals=rivals))[1]
+    near = lambda tell: (tell(.2, "and of everybody else"), forecast_report(model, rivals=baselines(model.world, model.config)))[1]
     far, near = worked_out((where, "horizon"), "Measuring the dreams of 500 held-out episodes", far, near)
     return near, far, None
 
@@ -69,18 +68,18 @@ def along(where, model, near, far):
     steps = one.select_slider("Steps ahead", stops, min(100, stops[-1]), key="steps", format_func=lambda k: f"{k:,}", help="Drag, or use the arrow keys.")
     episode = two.number_input("Episode", 0, 9999, 7, key="episode", help="A held-out episode; another number is another start.")
     real, dreamed = worked_out((where, "moments", episode, steps), "Dreaming", lambda tell: moments(model, episode, steps))[0]
-    mse, mean = (dreamed[0]-real[0]).square().mean().item(), near["baselines"]["mean frame"]["mse"][0]
+    mse = (dreamed[0]-real[0]).square().mean().item()
     left, right = st.columns([1, 1], vertical_alignment="center")
     with left:
-        panels = [dict(name=f"Reality, {steps:,} steps later", color=REALITY, frames=packed(real), count=len(real)), dict(name=f"Dreamed {steps:,} steps ago", color=DREAM, frames=packed(dreamed), count=len(dreamed))]
-        show(dict(id=f"{where}-{episode}-{steps}", panels=panels, fps=8, first=steps), "walk")
-    right.metric("Skill of this one frame", f"{1-mse/mean:.3f}", help="1 is perfect, 0 as good as the mean training frame.")
-    right.metric("Mean square error", f"{mse:.5f}", help=f"The mean frame has {mean:.4f} on average.")
-    right.caption(f"It saw {model.context} frames, and nothing since. Skill over all {far['data']['episodes']} episodes at this step: {far['skill'][far['at'].index(steps)]:.3f}.")
+        panels = [dict(name=f"Reality, from step {steps:,} on", color=REALITY, frames=packed(real), count=len(real)), dict(name="The dream of it", color=DREAM, frames=packed(dreamed), count=len(dreamed))]
+        show(dict(id=f"{where}-{episode}-{steps}", panels=panels, fps=8, first=steps, unit="step"), "walk")
+    right.metric(f"Skill at step {steps:,}, over {far['data']['episodes']} episodes", f"{far['skill'][far['at'].index(steps)]:.3f}", help="1 is perfect, 0 as good as the mean training frame.")
+    right.metric("Mean square error of this one frame", f"{mse:.5f}", help=f"A black frame would have {real[0].square().mean():.4f}.")
+    right.caption(f"It saw {model.context} frames, and nothing since.")
 
 
 left, right = st.columns([2.9, 1], gap="medium")
-left.markdown("**Look where each line falls below one half: up to there a dream is worth more than nothing; bands are 95 % intervals over episodes.**")
+left.markdown("**Look where each line falls below one half: up to there we call a dream valid; at zero the average frame would do as well; bands are 95 % intervals over episodes.**")
 where, model = choose_model(right)
 show_code(right)
 if model.decoder is None: left.info("These weights have no decoder, so their dreams can't be compared with frames. The page Inside says what they know.")

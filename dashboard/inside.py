@@ -43,7 +43,8 @@ def traces(states, told):
         at = dict(row=i//2+1, col=i%2+1)
         for name,y,color,width in (("true", states, REALITY, 4), ("read from the latent", told, DREAM, 1.5)):
             fig.add_scatter(y=y[:120, i].numpy(), name=name, mode="lines", line=dict(color=color, width=width), legendgroup=name, showlegend=i == 0, **at)
-    return fig.update_layout(title="A straight line reads position and velocity", height=420, template=TEMPLATE, legend=dict(orientation="h", y=-.08))
+    fig.update_xaxes(title="time (frames)", row=2)
+    return fig.update_layout(title="Position and velocity: the truth, and what a straight line reads", height=420, template=TEMPLATE, legend=dict(orientation="h", y=-.08))
 
 def portraits(model, z):
     "Pairs of latents against each other; where the model has no pairs, its principal components."
@@ -58,7 +59,7 @@ def portraits(model, z):
         fig.add_scatter(x=pairs[:, i, 0].numpy().round(3), y=pairs[:, i, 1].numpy().round(3), mode="lines+markers", line=dict(width=1, color="rgba(232,147,12,.35)"),
                         marker=dict(size=4, color=np.arange(len(z)), colorscale=[[0, REALITY], [1, DREAM]]), hovertemplate="frame %{pointNumber}<extra></extra>", showlegend=False, row=place//columns+1, col=place%columns+1)
     fig.update_xaxes(range=[-limit, limit], showticklabels=False).update_yaxes(range=[-limit, limit], showticklabels=False)
-    title = "Each pair of latents over one episode: what only turns, moves on a circle" if rotor else "The latent's principal components over one episode"
+    title = "Each pair of latents over one episode, the loudest first (what only turns, moves on a circle)" if rotor else "The latent's principal components over one episode"
     return fig.update_layout(title=title, height=160+170*-(-len(loud)//columns), template=TEMPLATE)
 
 def true_periods(world, states):
@@ -84,11 +85,12 @@ def periods(model, z, states):
 def meters(collapse):
     fig = make_subplots(1, 2, subplot_titles=("std of each latent dimension", "spectrum (shares, sorted)"))
     fig.add_bar(y=collapse["std_by_dimension"], marker_color=DREAM, row=1, col=1).add_bar(y=collapse["spectrum"], marker_color=DREAM, row=1, col=2)
+    fig.update_xaxes(title="latent dimension", col=1).update_xaxes(title="direction, the loudest first", col=2)
     return fig.update_layout(title="Is it alive? A collapsed latent has std 0, or all in one direction", height=320, showlegend=False, template=TEMPLATE)
 
 
 left, right = st.columns([2.9, 1], gap="medium")
-left.markdown("**Nobody told the latent where the logo is. Look how well a straight line reads it all the same, and how pairs of latents turn like the hands of a clock.**")
+left.markdown("**Nobody told the latent where the logo is. Look how well a straight line reads it all the same, and whether pairs of latents turn like the hands of a clock.**")
 where, model = choose_model(right)
 show_code(right)
 episode = right.number_input("Episode", 0, 9999, 7, key="inside episode", help="A held-out episode; another number is another start.")

@@ -29,8 +29,14 @@ def strike():
     try: state.notice = f"It will show at frame {state.theatre.strike(kind, state[f'magnitude {kind}']):,}."
     except ValueError as e: state.notice = f":material/error: {e}"
 
-def rush():
-    if not state.theatre.far: state.theatre.rush(state.far)
+def rush(): state.rushing = state.far
+
+def rush_now(place):
+    "Dream ahead, behind a bar: a hundred thousand frames of reality take a while."
+    n, bar = state.pop("rushing"), place.progress(0., "Letting reality run ahead")
+    try: state.theatre.rush(n, lambda share: bar.progress(share, "Letting reality run ahead"))
+    except ValueError as e: state.notice = f":material/error: {e}"
+    bar.empty()
 
 def wake(): state.theatre.far, state.clock = None, None
 
@@ -42,13 +48,13 @@ def due(fps):
 
 
 def controls(place, model):
-    paused, far = state.get("paused", False), state.get("theatre") and state.theatre.far
+    paused, far = state.get("paused", False), state.theatre.far
     one, two = place.columns(2)
     one.button("Play" if paused else "Pause", icon=":material/play_arrow:" if paused else ":material/pause:", on_click=pause, width="stretch", key="pause", disabled=bool(far))
     two.button("New world", icon=":material/casino:", on_click=new_world, width="stretch", key="new", help="Another logo, from another place.")
     place.select_slider("Frames per second", SPEEDS, 30, key="fps")
     one, two = place.columns(2)
-    one.toggle("Decoder", model.decoder is not None, disabled=model.decoder is None, key="decoder", help="Off: the pure JEPA. It understands, and won't draw.")
+    one.toggle("Decoder", model.decoder is not None, disabled=model.decoder is None, key="decoder" if model.decoder is not None else "no decoder", help="Off: the pure JEPA. It understands, and won't draw.")
     two.toggle("Eyes open", True, key="eyes", help="Shut: it goes on dreaming from the last thing it saw.")
     place.select_slider("False alarms in 1,000 clean frames", RATES[:-3], 1, key="rate", help="The threshold is calibrated on clean episodes for this rate.")
     with place.container(border=True):
@@ -70,18 +76,21 @@ def stage():
     theatre, look = state.theatre, state.look
     if look["playing"]: theatre.advance(due(look["fps"]), look["eyes"])
     else: state.clock = None
-    sent_twice = int(2.2*max(1, CHUNK*look["fps"]))+4
-    show(theatre.message(sent_twice if theatre.frame > 1.2*look["fps"] else KEPT, **{k: look[k] for k in ("fps", "playing", "draw", "promise")}), "stage")
+    twice, new = int(2.2*max(1, CHUNK*look["fps"]))+4, theatre.frame-state.get("sent", 0)   # a browser may skip a message: the next one tells it again
+    state.sent = theatre.frame
+    show(theatre.message(min(KEPT, max(twice, new)) if new >= 0 else KEPT, **{k: look[k] for k in ("fps", "playing", "draw", "promise")}), "stage")
 
 
 left, right = st.columns([2.9, 1], gap="medium")
 left.markdown("**Watch the two screens: the dream is what the model expects before the next frame comes. Break reality, and see whether it is surprised.**")
 where, model = choose_model(right)
 show_code(right)
+theatre_of(where, model, threshold(where, model, state.get("rate", 1)))
+if "rushing" in state: rush_now(left)
 controls(right, model)
-theatre_of(where, model, threshold(where, model, state.rate))
+state.theatre.monitor.threshold = threshold(where, model, state.rate)
 playing = not state.get("paused", False) and not state.theatre.far
-state.look = dict(fps=state.fps, eyes=state.eyes, draw=state.decoder, playing=playing, promise=f"the threshold, for {state.rate:g} false alarm{'s'*(state.rate != 1)} in 1,000 clean frames")
+state.look = dict(fps=state.fps, eyes=state.eyes, draw=model.decoder is not None and state.decoder, playing=playing, promise=f"the threshold, for {state.rate:g} false alarm{'s'*(state.rate != 1)} in 1,000 clean frames")
 if state.get("notice"): right.caption(state.pop("notice"))
 bring_own(right)
 right.caption(describe(model))

@@ -22,7 +22,8 @@ class Player {
     this.stage.caption("unit", unit);
     if (!data.ahead) { this.ahead = null; this.stage.caption("reality", "Reality"); }
     else if (data.ahead.id !== this.ahead?.id) this.ahead = {...data.ahead, pictures: data.ahead.dream && pictures(data.ahead.dream, data.area), z: latents(data.ahead.z, data.dim), at: -1};
-    if (redraw && this.current) this.paint(this.current);
+    if (redraw && this.ahead) { this.ahead.told = false; this.dreamAhead(0); }
+    else if (redraw && this.current) this.paint(this.current);
   }
 
   tick(now) {
@@ -31,7 +32,12 @@ class Player {
     if (!this.data) return;
     if (this.ahead) return this.dreamAhead(seconds);
     if (!this.data.playing && !this.hasten) return;
-    const waiting = [...this.queue.keys()].filter(t => t >= this.next).length, wanted = .7*this.data.fps;
+    const newest = Math.max(...this.queue.keys()), wanted = .7*this.data.fps;
+    if (newest - this.next > 3*this.data.fps) {              // a page that was hidden has missed what came: it goes on where things are now
+      this.next = Math.round(newest - wanted);
+      for (const t of this.queue.keys()) if (t < this.next) this.queue.delete(t);
+    }
+    const waiting = [...this.queue.keys()].filter(t => t >= this.next).length;
     this.credit = Math.min(4, this.credit + seconds*this.data.fps*(1 + .25*Math.max(-1, Math.min(1, (waiting - wanted)/wanted))));
     if (this.hasten) { this.hasten = false; this.queue.clear(); return; }
     while (this.credit >= 1) {
@@ -47,19 +53,16 @@ class Player {
 
   paint(m, live = false) {
     const shown = this.data.draw ? m : {...m, dream: null};
-    this.stage.caption("dream", m.shut ? `Dream · eyes shut for ${m.shut.toLocaleString("en")} frames` : shown.dream ? "Dream · the frame it expects" : "Dream · not drawn");
+    this.stage.caption("dream", dreamCaption(m, shown.dream));
     this.stage.caption("latent", `Latent · ${m.z.length} numbers`);
     if (live) this.stage.show(shown, this.data.threshold); else this.stage.screens(shown.reality, shown.dream);
-    if (m.shut) this.stage.say(m.off === null ? "Eyes shut." : `Eyes shut for ${m.shut.toLocaleString("en")} frames: the dream is ${m.off.toFixed(2)} px off.`);
-    else if (m.lost) this.stage.say("It has rung for long enough: lost, and silent until it understands again.");
-    else if (m.alarm) this.stage.say(`Alarm at frame ${m.t}: ${m.score >= 1e4 ? "more than ten thousand" : m.score.toFixed(m.score < 10 ? 1 : 0)} times the usual surprise.`);
-    else if (performance.now() - Math.max(this.stage.rang, this.stage.cheered) > 4000) this.stage.say("");
+    if (live) this.stage.tell(m);
   }
 
   dreamAhead(seconds) {
     const a = this.ahead, before = Math.floor(a.at);
     a.at = Math.min(a.steps.length - 1, a.at + seconds*Math.max(12, a.steps.length/4));   // four seconds, or faster
-    if (Math.floor(a.at) === before && a.told) return;
+    if (Math.floor(a.at) === before && a.told) return;   // told: the end was shown
     const i = Math.max(0, Math.floor(a.at)), done = i === a.steps.length - 1, draw = this.data.draw && a.pictures;
     this.stage.caption("reality", done ? `Reality · frame ${(a.from + a.n).toLocaleString("en")}` : `Reality · frozen at frame ${a.from.toLocaleString("en")}`);
     this.stage.caption("dream", `Dream · ${a.steps[i].toLocaleString("en")} ahead`);

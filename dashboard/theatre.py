@@ -6,9 +6,9 @@ from collections import deque
 import numpy as np
 import torch
 from dvd_jepa import Monitor
-from dvd_jepa.dream import at_corner, centroids, next_corner, positions_at, true_corner
+from dvd_jepa.dream import at_corner, centroids, next_corner
 from dvd_jepa.models import ahead
-from dvd_jepa.world import Reality, render
+from dvd_jepa.world import Reality, render, step
 
 WITHIN = 1000   # frames that the corner oracle looks ahead
 MENDED = 64     # frames after which a broken reality is mended
@@ -37,7 +37,7 @@ class Theatre:
         self.model, self.reality, self.frame, self.epoch = model, Reality(model.world, seed), 0, next(_epochs)
         self.monitor = Monitor(model)
         self.monitor.threshold = threshold
-        self.tape, self.closed, self.struck, self.far = deque(maxlen=KEPT), None, None, None
+        self.tape, self.closed, self.marks, self.far = deque(maxlen=KEPT), None, {}, None   # marks: frame → what happens there
         self.told = self.truly = self.checked = None
         self.recent, _ = self.reality.next(model.context)
         for frame in self.recent: self.monitor.update(frame)
@@ -59,7 +59,7 @@ class Theatre:
         self._look_for_corners()
         reality, dream, dreamed, seen = _grey(frames), None if drawn is None else _grey(drawn), _whole(expected), _whole(z)
         for i,(t,reading) in enumerate(zip(range(self.frame-n+1, self.frame+1), readings)):
-            moment = dict(t=t, corner=bool(corners[i]), struck=self.struck[1] if self.struck and self.struck[0] == t else None,
+            moment = dict(t=t, corner=bool(corners[i]), struck=self.marks.get(t),
                           shut=0 if eyes_open else self.closed[1]-n+i+1, off=off[i], **_judged(reading), **self._countdown(t, before))
             self.tape.append((moment, reality[i].tobytes(), b"" if dream is None else dream[i].tobytes(), dreamed[i].tobytes(), seen[i+1].tobytes()))   # bytes, so that nobody has to collect them
 
@@ -84,40 +84,57 @@ class Theatre:
 
     def _look_for_corners(self):
         "Ask the oracle and the world anew where their last answer is used up, or where reality has broken since."
-        broken = self.struck is not None and self.frame <= self.struck[0]+MENDED+self.model.context
+        broken = self.marks and self.frame <= max(self.marks)+self.model.context
         if not broken and self.checked is not None and self.frame < self.checked: return
-        self.truly = self._hit(true_corner(self.model.world, self.reality.state[None], WITHIN))
+        hits = np.flatnonzero(at_corner(self.model.world, self.reality.peek(WITHIN)[:, :2].numpy()))
+        self.truly = self._hit(hits[:1]+1)
         if not self.closed and self.model.decoder is not None: self.told = self._hit(next_corner(self.model, self.recent[None], WITHIN))
-        self.checked = min(x for x in (self.truly, self.told, self.frame+WITHIN//2) if x is not None)
+        self.checked = min(x for x in (self.truly, self.told, self.frame+WITHIN//2) if x is not None and x > self.frame)
 
-    def _hit(self, frames): return self.frame+int(frames[0]) if frames[0] else None
+    def _hit(self, frames): return self.frame+int(frames[0]) if len(frames) and frames[0] else None
 
     def _countdown(self, t, before):
         "Frames to the next corner, as the dream and the world say; None where there is none in sight."
-        left = lambda old, new: old-t if old is not None and old >= t else None if new is None else new-t
+        left = lambda *answers: next((at-t for at in answers if at is not None and at >= t), None)
         told, truly = (left(*pair) for pair in zip(before, (self.told, self.truly)))
         return dict(truly=truly) if self.model.decoder is None else dict(told=told, truly=truly)
 
     def strike(self, kind, magnitude=None):
-        "Break reality as soon as its kind allows; ValueError as from `inject`, and nothing happens. Returns the frame."
-        self.struck = self.frame + self.reality.strike(kind, magnitude, MENDED), kind
-        return self.struck[0]
+        "Break reality as soon as its kind allows; ValueError as from `Reality.strike`, and nothing happens. Returns the frame."
+        at = self.frame + self.reality.strike(kind, magnitude, MENDED)
+        self.marks = {at: kind, self.frame+self.reality.broken_for+1: "mended"}
+        return at
 
     @torch.no_grad()
     def rush(self,
-        n:int,  # Frames ahead
+        n:int,                  # Frames ahead
+        tell=lambda share: None # Called with the share that is done
     ):
-        "Freeze reality and dream `n` frames ahead; kept in `far`, with what reality will show then."
+        "Freeze reality and dream `n` frames ahead; kept in `far`, with what reality will show then. ValueError while it is broken."
+        if self.reality.broken_for: raise ValueError(f"Reality is broken: what it would show is no test of the dream. It will be mended in {self.reality.broken_for} frames.")
         shown = sorted({*range(1, min(n, 60)+1), *range(max(1, n-29), n+1)})
-        z = self.model.encode(self.recent[None])[0, -1]
+        z = self._asleep_now() if self.closed else self.model.encode(self.recent[None])[0, -1]
         path = ahead(self.model.predictor, z[None], torch.tensor(shown))
-        place = positions_at(self.model.world, self.reality.state[None], [n])
+        place = self._place_in(n, tell)
         real, drawn = torch.from_numpy(render(self.model.world, place))[0, 0], None if self.model.decoder is None else self.model.decoder(path)
         off = self._off(drawn, path, torch.from_numpy(np.repeat(place[0], len(shown), 0)))[-1]
         says = f"{n:,} frames ahead the dream is {off:.2f} px off." if off is not None else f"{n:,} frames ahead, in {len(z)} numbers that nobody can draw or read."
         if drawn is not None: says += f" Mean square error {(drawn[-1]-real).square().mean():.4f}; a black frame would have {real.square().mean():.4f}."
         self.far = dict(id=f"{self.epoch}-{self.frame}-{n}", n=n, steps=shown, says=says, off=off, frozen=packed(self.recent[-1]), final=packed(real),
                         dream=None if drawn is None else packed(drawn), z=_text(_whole(path).tobytes()), **{"from": self.frame})
+
+    def _asleep_now(self):
+        "The latent that it dreams of at this moment, with its eyes shut."
+        start, done = self.closed
+        return ahead(self.model.predictor, start, done) if hasattr(self.model.predictor, "ahead") else start
+
+    def _place_in(self, n, tell):
+        "Where the logo will be, (1, 1, 2), by letting the world run."
+        p, v = (x[None] for x in np.split(self.reality.state.numpy(), 2))
+        for k in range(n):
+            if k % 5000 == 0: tell(k/n)
+            p, v = step(self.model.world, p, v)
+        return p[None]
 
     def message(self, frames, fps, playing, draw, promise):
         "What the page's player needs of the last frames on the tape."

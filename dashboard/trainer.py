@@ -11,7 +11,7 @@ from dvd_jepa.models import ahead
 from dvd_jepa.probe import ridge
 from dvd_jepa.world import WORLDS, simulate
 
-SEEN, STEPS = 500_000, 30   # seed of the episodes that are looked at while it trains: neither trained on nor held out
+SEEN, STEPS = 3_000_000, 30   # seed of the episodes that are looked at while it trains; no training, calibration or test draws from it
 
 
 class Look:

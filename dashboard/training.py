@@ -1,10 +1,12 @@
 "Train: choose a recipe, watch it learn, take it along."
+import atexit
 import json
 import re
 import secrets
-import shutil
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import dvd_jepa
@@ -16,27 +18,34 @@ from dvd_jepa import RECIPES
 from dvd_jepa.core import TEST_SEED
 from dvd_jepa.show import DREAM, REALITY, TEMPLATE, curves
 from dvd_jepa.train import as_config, home_of
-from plotly.subplots import make_subplots
+from dvd_jepa.world import WORLDS
 
 state, here = st.session_state, Path(__file__).parent
-MOST = 2   # trainings at a time on this server
+MOST, PATIENCE = 2, 300   # trainings at a time on this server; seconds
 
 
 @st.cache_resource(show_spinner=False)
-def running(): return []   # processes, of all sessions
+def workplace():
+    "Trainings of all sessions, and a lock for whoever starts one; none of them outlives the server."
+    jobs = []
+    atexit.register(lambda: [job.process.terminate() for job in jobs])
+    return jobs, threading.Lock()
 
 class Job:
-    "One training, in a process of its own."
+    "One training, in a process of its own. It is given up when nobody has looked at it for `PATIENCE` seconds."
     def __init__(self, recipe, world, seed, changes):
-        self.folder, self.title, self.world, self.read, self.steps = own_folder()/f"run-{secrets.token_hex(4)}", f"{recipe}, seed {seed}, {world}", dvd_jepa.world.WORLDS[world], 0, []
+        self.config, self.world = as_config(recipe, seed=seed, **changes), WORLDS[world]
+        self.title, self.recipe = f"{recipe}, seed {seed}, {world}", recipe
+        self.folder = own_folder()/f"run-{secrets.token_hex(4)}"
+        self.read, self.steps, self.wanted, self.looked = 0, [], True, time.monotonic()
         self.folder.mkdir()
         (self.folder/"job.json").write_text(json.dumps(dict(recipe=recipe, world=world, seed=seed, changes=changes)), encoding="utf-8")
         (self.folder/"progress.jsonl").touch()
-        self.process = subprocess.Popen([sys.executable, here/"trainer.py", self.folder], stdout=subprocess.DEVNULL, stderr=open(self.folder/"log.txt", "wb"))
-        running().append(self.process)
+        self.process = subprocess.Popen([sys.executable, here/"trainer.py", self.folder], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def look(self):
         "Read what has been written since the last look."
+        self.looked = time.monotonic()
         with open(self.folder/"progress.jsonl", encoding="utf-8") as f:
             f.seek(self.read)
             for line in iter(f.readline, ""):
@@ -50,22 +59,30 @@ class Job:
     @property
     def done(self): return not self.alive and (self.folder/"model.safetensors").is_file()
     @property
+    def stopped(self): return not self.alive and not self.done and not self.wanted
+    @property
     def trouble(self):
         if self.alive or self.done or self.stopped: return None
         said = self.folder/"error.txt"
         return said.read_text(encoding="utf-8") if said.is_file() else f"the training ended with code {self.process.returncode}"
-    stopped = False
+
     def stop(self):
-        self.stopped = self.alive
+        self.wanted = False
         self.process.terminate()
 
 
 def start(recipe, world, seed, changes):
-    running()[:] = [p for p in running() if p.poll() is None]
-    if len(running()) >= MOST: state.trouble = f"{MOST} trainings are running on this server already; try again when one is done."; return
-    try: as_config(recipe, seed=seed, **changes)
-    except ValueError as e: state.trouble = str(e); return
-    state.job = Job(recipe, world, seed, changes)
+    "Begin a training, if there is room for one; what keeps it from it is told."
+    jobs, lock = workplace()
+    with lock:
+        for job in jobs:
+            if job.alive and time.monotonic()-job.looked > PATIENCE: job.stop()   # its page was left
+        jobs[:] = [job for job in jobs if job.alive and job.wanted]
+        if len(jobs) >= MOST: state.trouble = f"{MOST} trainings are running on this server already; try again when one is done."
+        else:
+            try: state.job = Job(recipe, world, seed, changes)
+            except ValueError as e: state.trouble = str(e)
+            else: jobs.append(state.job)
 
 def knobs(place):
     recipe = place.selectbox("Recipe", [name for name in RECIPES if name != "untrained"], key="recipe", help="rotor: a predictor that can only turn. classic: the published one. pure: no decoder. multistep: classic, asked to look further. watch: rotor, through a flawed camera. varied takes minutes.")
@@ -75,7 +92,7 @@ def knobs(place):
     seed = place.number_input("Seed", 0, TEST_SEED-1, 0, key="seed", help="The same seed gives the same bits.")
     with place.expander("A few knobs"):
         steps = st.number_input("Steps", 50, 50_000, c.steps, 250, key=f"steps {recipe}", help="Optimizer steps of the JEPA.")
-        lr = st.number_input("Step size", 1e-5, 1e-1, c.lr, 1e-3, format="%.4f", key=f"lr {recipe}", help="Adam's; the largest one of a schedule.")
+        lr = st.number_input("Step size", 1e-5, 1e-1, c.lr, 1e-3, format="%.1e", key=f"lr {recipe}", help="Adam's; the largest one of a schedule.")
         variance = st.slider("Weight of the variance hinge", 0., 4., c.variance_weight, .5, key=f"variance {recipe}", help="Against collapse. Try 0.")
         covariance = st.slider("Weight of the covariance penalty", 0., 1., c.covariance_weight, .1, key=f"covariance {recipe}")
         tau = st.slider("The target keeps this share of itself", 0., 1., c.tau, .01, key=f"tau {recipe}", help="0: the target is the online encoder. 1: it never learns.")
@@ -102,9 +119,11 @@ def watch():
         curve(two, "off", "How far its dreams are off", {f"{k} ahead": [s["off"][k] for s in jepa] for k in jepa[0]["off"]}, x, "px, read by a line (log scale)", log=True)
         one, two, three = st.columns(3)
         curve(one, "std", "Latent std", {"std": [s["std"] for s in jepa]}, x, "std")
-        curve(two, "rank", "Effective rank", {"rank": [s["rank"] for s in jepa]}, x, f"of {as_config(state.recipe).latent}")
+        curve(two, "rank", "Effective rank", {"rank": [s["rank"] for s in jepa]}, x, f"of {job.config.latent}")
         with three: trail(job, jepa[-1])
-    if not job.alive and not state.get("settled") == job.folder: state.settled = job.folder; st.rerun()   # the buttons know it, too
+    if not job.alive and state.get("settled") != job.folder:
+        state.settled = job.folder
+        st.rerun()   # the buttons know it, too
 
 def trail(job, look):
     dreamed, true = np.array(look["dreamed"]), np.array(look["true"])
@@ -117,23 +136,23 @@ def trail(job, look):
 
 def take_along(place, job):
     "What can be done with a model that is trained."
-    name = place.text_input("Name", f"{state.recipe}-{secrets.token_hex(2)}" if "name" not in state else None, key="name", help="Letters, digits, - and _.")
+    if state.get("named") != job.folder: state.named, state.name = job.folder, f"{job.recipe}-{secrets.token_hex(2)}"
+    name = place.text_input("Name", key="name", help="1 to 64 letters, digits, - and _.")
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name or ""): return place.error(f"Name: received {name!r}, expected 1 to 64 letters, digits, - and _.")
     one, two = place.columns(2)
     if one.button("Load into Live", type="primary", width="stretch", key="take"):
         add_own(f"{name} (trained here)", job.folder/"model.safetensors")
         state.weights = f"{name} (trained here)"
         st.switch_page("live.py")
-    if two.button("Save", width="stretch", key="save", help="To runs/NAME on this server, for the command line."): save(job, name)
+    if two.button("Save", width="stretch", key="save", help="To runs/NAME on this server, for the command line."): save(place, job, name)
     place.download_button("Download", (job.folder/"model.safetensors").read_bytes(), f"{name}.safetensors", width="stretch", key="download")
 
-def save(job, name):
+def save(place, job, name):
     folder = Path("runs")/name
-    if not re.fullmatch(r"[\w-]{1,64}", name or ""): st.error(f"Name: received {name!r}, expected 1 to 64 letters, digits, - and _.")
-    elif folder.exists(): st.error(f"{folder} exists already: choose another name.")
-    else:
-        try: dvd_jepa.load(job.folder/"model.safetensors").save(folder/"model.safetensors")
-        except OSError as e: st.error(f"{folder} can't be written: {e.strerror}")
-        else: st.success(f"Saved to {folder}. `dvd-jepa evaluate {folder}` measures it.")
+    if folder.exists(): return place.error(f"{folder} exists already: choose another name.")
+    try: dvd_jepa.load(job.folder/"model.safetensors").save(folder/"model.safetensors")
+    except OSError as e: place.error(f"{folder} can't be written: {e.strerror}")
+    else: place.success(f"Saved to {folder}. `dvd-jepa evaluate {folder}` measures it.")
 
 
 left, right = st.columns([2.9, 1], gap="medium")

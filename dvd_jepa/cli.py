@@ -213,7 +213,7 @@ def monitor(
     magnitude:Annotated[float, typer.Option(help="With --inject: how much, in the unit of the violation; its default if not given.")]=None,
     seed:Annotated[int, typer.Option(help="Without FILE: which video to make; 3 if not given.", min=0)]=None,
     false_alarms:Annotated[float, typer.Option(help="Share of clean frames that may ring. The smaller, the more clean episodes are watched first: a second or two for 0.001, half a minute for 0.0001.")]=1e-3,
-    clean:Annotated[str, typer.Option(help="Clean footage of your own camera to calibrate on, as FILE; without it, simulated episodes are watched. It needs at least 1 / false-alarms frames.")]=None,
+    clean:Annotated[str, typer.Option(help="Clean footage of your own camera to calibrate on, as FILE; without it, simulated episodes are watched. It needs 1 / false-alarms frames, and the few that are seen before the first is judged.")]=None,
     space:Annotated[str, typer.Option(help=f"How surprise is measured: {', '.join(SPACES)}; relative if not given, in units of what is usual at such a moment.")]=None,
     noise:Annotated[float, typer.Option(help="The camera has this sensor noise (std, grey levels): calibrate for it, and film a made video through it.")]=0.,
     drift:Annotated[float, typer.Option(help="… and its brightness drifts by this share.")]=0.,
@@ -223,6 +223,7 @@ def monitor(
     if file is not None and (kind or seed is not None): raise wrong("monitor", "FILE together with --inject or --seed", "one or the other: they make a video of their own")
     if magnitude is not None and not kind: raise wrong("magnitude", magnitude, "--inject KIND with it")
     if clean and (noise or drift): raise wrong("monitor", "--clean together with --noise or --drift", "one or the other: your footage has its camera's flaws already")
+    if clean and file and Path(clean).resolve() == Path(file).resolve(): raise wrong("monitor", "the same footage as FILE and as --clean", "other footage to calibrate on")
     _check_plot(plot)
     world_model = load(model)
     frames, onset = (read_video(file), None) if file is not None else _make_video(world_model.world, kind, magnitude, 3 if seed is None else seed)

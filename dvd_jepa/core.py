@@ -102,6 +102,7 @@ _within = dict(noise=(0, 1), drift=(0, .99), tau=(0, 1), probe_share=(0.01, 0.99
 _one_of = dict(predictor=("mlp", "rotor"), schedule=("constant", "one-cycle"))
 
 def _check_config(c):
+    if not isinstance(c.recipe, str): raise wrong("Config.recipe", repr(c.recipe), "a name")
     for name,least in _at_least.items(): object.__setattr__(c, name, check_whole(f"Config.{name}", getattr(c, name), least))
     for name,(lo,hi) in _within.items():
         value = getattr(c, name)

@@ -213,6 +213,16 @@ def checkpoint_path(
     return path
 
 # %% ../nbs/04_models.ipynb #4c5d0b19
+def _check_shapes(weights, c, world, predictor):
+    "Do weights have the sizes that a config asks for? Looked at before anything of that size is made; RuntimeError."
+    chains = {"target": ((c.glimpses or c.context)*world.size**2, *c.encoder_hidden, c.latent)}
+    if predictor == "MLPPredictor": chains["predictor.net"] = c.latent, *c.predictor_hidden, c.latent
+    if predictor == "RotorPredictor" and c.invariants: chains["predictor.net"] = c.invariants, *c.predictor_hidden, (c.latent-c.invariants)//2
+    if any(k.startswith("decoder.") for k in weights): chains["decoder.net"] = c.latent, *c.decoder_hidden, world.size**2
+    for name,widths in chains.items():
+        for i,(a,b) in enumerate(zip(widths, widths[1:])):
+            if (came := tuple(weights[f"{name}.{2*i}.weight"].shape)) != (b, a): raise RuntimeError(f"{name}, layer {i}: received {came}, expected {(b, a)}")
+
 def load(
     source="rotor",   # Name of packaged weights, a checkpoint, or a run folder
     predictor=None,   # As in `WorldModel`, for a checkpoint whose predictor isn't one of the library's
@@ -221,8 +231,10 @@ def load(
     path = checkpoint_path(source)
     weights, meta = load_tensors(path)
     try:
-        with seeded(0): model = WorldModel(config_from_json(meta["config"]), World(**meta["world"]), predictor)
+        config, world = config_from_json(meta["config"]), World(**meta["world"])
         made = meta.get("predictor", "MLPPredictor")
+        _check_shapes(weights, config, world, made)
+        with seeded(0): model = WorldModel(config, world, predictor)
         if made != type(model.predictor).__name__: raise wrong(f"checkpoint {path}", f"a predictor of class {made}, which isn't the library's", "in Python, load(path, predictor=what makes it)")
         model.online, model.history = None, meta["history"]
         if any(k.startswith("decoder.") for k in weights): model.add_decoder()

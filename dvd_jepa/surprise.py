@@ -178,14 +178,13 @@ def _mixtures(D, count):
 @torch.no_grad()
 def _measured(model, episodes, axes, mixtures):
     z_hat, z, frames = _expected(model, episodes)
-    z_hat, z, frames = _expected(model, episodes)
     usual, rest = (None, 1.) if model.decoder is None else _usual(torch.cat([model.decoder(zs)-f for zs,f in zip(z_hat.split(20_000), frames.split(20_000))]).flatten(1), axes)
-    y = Yardstick((z_hat-z).square().mean().item(), usual, rest, z_hat.mean(0), z_hat.std(0).clamp_min(1e-6), *_mixtures(z.shape[-1], mixtures), None, None, 1., None)
+    y = Yardstick(max((z_hat-z).square().mean().item(), 1e-12), usual, rest, z_hat.mean(0), z_hat.std(0).clamp_min(1e-6), *_mixtures(z.shape[-1], mixtures), None, None, 1., None)
     situation, ratio = y.situation(z_hat), torch.cat([y.ratio(model, *part) for part in zip(*(x.split(20_000) for x in (z_hat, z, frames)))]).clamp_min(1e-12).log()[:, None]
     level = ridge(situation, ratio, 1e-3)
     expected = level(situation)
     strays = (ratio-expected).abs()
-    return y._replace(level=level, spread=ridge(situation, strays, 1e-3), typical=strays.mean().item(), ends=(expected.min().item(), expected.max().item()))
+    return y._replace(level=level, spread=ridge(situation, strays, 1e-3), typical=max(strays.mean().item(), 1e-6), ends=(expected.min().item(), expected.max().item()))
 
 # %% ../nbs/09_surprise.ipynb #31a6123a
 def _fingerprint(model):
@@ -213,7 +212,7 @@ def load_yardstick(
 )->Yardstick:         # None if it was taken of another model
     "Read a yardstick; FileNotFoundError if missing, ValueError if foreign or damaged."
     tensors, meta = load_tensors(path)
-    if meta.get("kind") != "yardstick": raise wrong(f"checkpoint {path}", "something else", "a yardstick")
+    if meta.get("kind") != "yardstick" or not {"of", "mixtures"} <= set(meta): raise wrong(f"checkpoint {path}", "something else", "a yardstick")
     if meta["of"] != _fingerprint(model): return None
     numbers = dict(axes=None) | {name: tensors[name].item() for name in _ONE_NUMBER} | {name: tensors[name] for name in _ARRAYS if name in tensors}
     lines = {name: LinearProbe(tensors[f"{name}.weight"], tensors[f"{name}.bias"]) for name in _LINES}
@@ -457,12 +456,14 @@ def load_state_dict(self:Monitor,
     expected = {"of", "threshold", "false_alarms", "patience", "time", *_REMEMBERED}
     if not isinstance(state, dict) or set(state) != expected: raise wrong("state", sorted(state) if isinstance(state, dict) else f"a {type(state).__name__}", f"{sorted(expected)}, from state_dict()")
     state = {name: torch.as_tensor(part) for name,part in state.items()}
+    if state["seen"].ndim != 1: raise wrong("state['seen']", f"shape {tuple(state['seen'].shape)}", "(S,)")
     if bad := [name for name,part in state.items() if part.is_floating_point() and not part.isfinite().all()]: raise wrong("state", f"NaN or infinite values in {', '.join(bad)}", "finite ones")
     if state["of"] != _digest(self): raise wrong("state", "one of another model, or of another space", f"one of this model, in the space {self.space!r}")
     fresh = Monitor(self.model, state["false_alarms"].item(), self.space, int(state["patience"]))
     fresh._start(len(state["seen"]))
     for name in _REMEMBERED:
-        if (came := tuple(state[name].shape)) != (wanted := getattr(fresh, f"_{name}").shape): raise wrong(f"state[{name!r}]", f"shape {came}", f"{wanted}")
+        came, wanted = state[name].numpy(), getattr(fresh, f"_{name}")
+        if (came.shape, came.dtype) != (wanted.shape, wanted.dtype): raise wrong(f"state[{name!r}]", f"{came.dtype} of shape {came.shape}", f"{wanted.dtype} of shape {wanted.shape}")
         setattr(fresh, f"_{name}", state[name].numpy().copy())
     fresh.threshold, fresh._time = state["threshold"].item(), int(state["time"])
     if fresh.streams == 0: fresh.reset()

@@ -46,7 +46,9 @@ class World:
 
 # %% ../nbs/02_world.ipynb #b8e85b4a
 def _check_world(w):
+    if not isinstance(w.name, str): raise wrong("World.name", repr(w.name), "a name")
     object.__setattr__(w, "start", tuple(w.start))   # JSON knows lists only
+    if len(w.start) != 2: raise wrong("World.start", w.start, "two numbers, px")
     numbers = dict(sigma=w.sigma, margin=w.margin, slowest=w.slowest, fastest=w.fastest, start0=w.start[0], start1=w.start[-1])
     for name,value in numbers.items():
         if not isinstance(value, (int, float)) or not np.isfinite(value): raise wrong(f"World.{name}", repr(value), "a finite number")
@@ -301,10 +303,27 @@ class Reality:
         self.state = torch.from_numpy(states[-1].copy())
         return torch.from_numpy(frames), torch.from_numpy(states)
 
+    @property
+    def broken_for(self): return len(self._states)   # frames until it is mended; 0 where nothing is broken
+
+    def peek(self,
+        n:int, # Frames
+    )->Tensor: # Their states, (n, 4), as long as nobody breaks anything
+        "What `next` would bring; nothing is drawn, and nothing changes."
+        more = n-self.broken_for
+        return torch.from_numpy(np.concatenate([self._states, self._onwards(more)]) if more > 0 else self._states[:n].copy())
+
+    def _onwards(self, n):
+        "States (n, 4) after whatever is planned, when all is mended."
+        p, v = self._mended(self._states[-1] if len(self._states) else self.state.numpy())
+        return _roll(self.world, p, v, n)[0]
+
+    def _mended(self, state):
+        p, v = (x[None] for x in np.split(state, 2))
+        return p.clip(self.world.lo, self.world.hi), np.copysign(self._pace, v)
+
     def _plan(self, n):
-        last = self._states[-1] if len(self._states) else self.state.numpy()
-        p, v = (x[None] for x in np.split(last, 2))
-        states = _roll(self.world, p.clip(self.world.lo, self.world.hi), np.copysign(self._pace, v), n)[0]   # whatever had happened is mended
+        states = self._onwards(n)
         self._frames, self._states = np.concatenate([self._frames, render(self.world, states[:, :2])]), np.concatenate([self._states, states])
 
 # %% ../nbs/02_world.ipynb #32376236
@@ -314,9 +333,10 @@ def strike(self:Reality,
     magnitude:float=None,  # In the violation's unit, or None for its default
     lasting:int=64,        # Frames until it is mended; a freeze that is longer takes its time
 )->int:                    # Frames until a camera could tell; 1 for the next one
-    "Break reality at the next frame (or mid-air moment, or wall); ValueError as from `inject`, and nothing happens."
+    "Break reality at the next frame (or mid-air moment, or wall); ValueError as from `inject`, or while it is broken already, and nothing happens."
     violation, m = _check_violation(self.world, kind, magnitude)
-    p, v = (x[None] for x in np.split(self.state.numpy(), 2))
+    if self.broken_for: raise wrong("strike", f"another violation, {self.broken_for} frames before the last one is mended", "one at a time")
+    p, v = self._mended(self.state.numpy())
     clean = _roll(self.world, p.copy(), v.copy(), 64)
     at = _strike_times(clean, 1, violation.mid_air) - (not violation.mid_air)
     length = int(at[0]) + max(check_whole("lasting", lasting, 1), m if violation.holds else 0)

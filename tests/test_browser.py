@@ -60,10 +60,12 @@ def visit(address, browser):
 
 def live(tab):
     tab.wait_for_selector(".stage[data-shown]", timeout=30_000)
-    tab.wait_for_function("Number(document.querySelector('[data-testid=stBidiComponentIsolated], .stBidiComponent')?.shadowRoot?.querySelector('.stage')?.dataset.shown || 99) > 20", timeout=20_000)
+    end = time.monotonic()+20
+    while shown(tab) < 20 and time.monotonic() < end: tab.wait_for_timeout(100)
+    assert shown(tab) >= 20
     return tab
 
-def shown(tab): return int(tab.locator(".stage").get_attribute("data-shown"))
+def shown(tab): return int(tab.locator(".stage").get_attribute("data-shown") or 0)
 
 def brightest(tab, screen):
     "The largest distance of a pixel of one screen from the dark screen's own colour; 0 is a blank canvas."
@@ -83,8 +85,9 @@ def test_live_runs_at_25_frames_a_second_without_a_blank_picture(visit):
     tab.wait_for_timeout(1500)
     start, first = time.monotonic(), shown(tab)
     blanks = tab.locator(".stage").evaluate("""stage => new Promise(done => {
-        const canvases = [...stage.querySelectorAll('.screen canvas')], until = performance.now() + 4000; let looks = 0, blank = 0;
-        const look = now => { for (const c of canvases) { looks++; const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; if (!d.some((v, i) => i % 4 < 3 && v > 90)) blank++; }
+        const root = stage.getRootNode(), until = performance.now() + 4000; let looks = 0, blank = 0;
+        const look = now => { if (root.querySelector('.stage') !== stage || !stage.isConnected) blank += 1000;                     // mounted anew
+                              for (const c of stage.querySelectorAll('.screen canvas')) { looks++; const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; if (!d.some((v, i) => i % 4 < 3 && v > 90)) blank++; }
                               now < until ? requestAnimationFrame(look) : done([looks, blank]); };
         requestAnimationFrame(look); })""")
     rate = (shown(tab)-first)/(time.monotonic()-start)
@@ -141,6 +144,22 @@ def test_dream_ahead_and_compare(visit):
     tab.wait_for_timeout(2500)
     assert shown(tab) > before + 15
 
+def test_a_page_that_was_hidden_goes_on_where_things_are_now(visit):
+    tab = live(visit())
+    tab.locator(".stage").evaluate("stage => { stage.player.next -= 1000; }")      # as if two thousand frames had come while nobody looked
+    tab.locator(".stage").evaluate("stage => { const p = stage.player, newest = Math.max(...p.queue.keys()); for (let t = newest - 1000; t < newest; t++) if (!p.queue.has(t)) p.queue.set(t, {...p.queue.get(newest), t}); }")
+    tab.wait_for_timeout(1000)
+    behind = tab.locator(".stage").evaluate("stage => Math.max(...stage.player.queue.keys(), stage.player.next) - stage.player.next")
+    assert behind < 60
+
+def test_two_people_watch_without_disturbing_each_other(visit):
+    one, two = live(visit()), live(visit())
+    one.get_by_role("button", name="Pause").click()
+    one.get_by_role("button", name="Play").wait_for(timeout=5_000)
+    before = shown(two)
+    two.wait_for_timeout(1500)
+    assert shown(two) > before + 25
+
 def test_eyes_shut_says_how_far_the_dream_is_off(visit):
     tab = live(visit())
     tab.get_by_text("Eyes open", exact=True).click()
@@ -148,11 +167,14 @@ def test_eyes_shut_says_how_far_the_dream_is_off(visit):
 
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_opens_and_fits(visit, page, scheme):
+def test_every_page_opens_in_light_and_dark(visit, page, scheme):
     tab = live(visit(color_scheme=scheme))
     if page != "Live": tab.get_by_role("link", name=page).first.click()
     settled(tab) if page != "Live" else tab.wait_for_timeout(1000)
     assert tab.locator("[data-testid=stException]").count() == 0 and tab.locator("[data-testid=stMarkdown] strong").first.is_visible()
+    paper = tab.locator("[data-testid=stApp]").evaluate("e => Math.max(...getComputedStyle(e).backgroundColor.match(/[0-9]+/g).slice(0, 3).map(Number))")
+    assert (paper < 60) == (scheme == "dark")
+    assert tab.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 1440
     for height in (900, max(900, tab.evaluate("document.querySelector('.stMainBlockContainer').scrollHeight")+20)): tab.set_viewport_size(dict(width=1440, height=height))
     tab.wait_for_timeout(700)
     keep(tab, f"{page.lower().replace(' ', '-')}-{scheme}")
@@ -163,12 +185,17 @@ def test_every_page_is_readable_on_a_phone(visit, page):
     settled(tab) if page != "Live" else live(tab)
     assert tab.locator("[data-testid=stException]").count() == 0
     assert tab.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 390
+    if page == "Live": assert tab.locator(".stage figcaption").evaluate_all("all => all.every(e => e.scrollWidth <= e.clientWidth + 1)")   # nothing is cut off
     keep(tab, f"{page.lower().replace(' ', '-')}-phone")
 
 def test_the_stage_is_labelled_and_the_keyboard_reaches_the_controls(visit):
     tab = live(visit())
     for name in ("Reality: what the camera sees", "Dream: what the model expects"): assert tab.get_by_role("img", name=name).count() == 1
     assert tab.locator(".stage [role=status]").get_attribute("aria-live") == "polite"
+    tab.get_by_text("Eyes open", exact=True).click()
+    tab.wait_for_timeout(1500)
+    told = tab.locator(".stage").evaluate("stage => new Promise(done => { let n = 0; const watch = new MutationObserver(() => n++); watch.observe(stage.querySelector('.aloud'), {childList: true, characterData: true, subtree: true}); setTimeout(() => done(n), 3000); })")
+    assert told <= 2                                                                # a screen reader isn't flooded
     reached = set()
     for _ in range(25):
         tab.keyboard.press("Tab")

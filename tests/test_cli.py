@@ -183,6 +183,7 @@ def test_wrong_calls_get_one_line(tmp_path, fails):
     fails("monitor", "--plot", tmp_path/"plot", says="expected a path that ends in .png")
     fails("monitor", "", says="an empty name")
     fails("monitor", tmp_path/"video.npy", "--clean", tmp_path/"calm.npy", "--noise", ".1", says="--clean together with --noise")
+    fails("monitor", tmp_path/"video.npy", "--clean", tmp_path/"video.npy", says="other footage to calibrate on")
     assert not list(tmp_path.iterdir()), "a refused call leaves nothing behind"
     (tmp_path/"file").write_text("in the way")
     fails("train", "--out", tmp_path/"file"/"run", says="expected a folder that can be written")

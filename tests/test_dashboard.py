@@ -3,19 +3,19 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import streamlit as st
 import torch
 from dvd_jepa import VIOLATIONS, load, packaged
 from dvd_jepa.core import Config
 from dvd_jepa.evaluate import packaged_metrics
 from dvd_jepa.show import ALARM, DREAM, REALITY
 from dvd_jepa.train import fit
-from dvd_jepa.world import Reality
+from dvd_jepa.world import Reality, World
 from streamlit.testing.v1 import AppTest
 from theatre import MENDED, Theatre
 
@@ -71,7 +71,10 @@ def test_each_violation_rings_in_the_theatre_and_is_mended():
         theatre.advance(at+6-theatre.frame)
         assert any(m["alarm"] for m,*_ in theatre.tape if m["t"] >= at), kind
         assert [m["t"] for m,*_ in theatre.tape if m["struck"] == kind] == [at]
+        with pytest.raises(ValueError, match="one at a time"): theatre.strike(kind)
+        with pytest.raises(ValueError, match="no test of the dream"): theatre.rush(10)
         theatre.advance(at+MENDED+60-theatre.frame)
+        assert sum(m["struck"] == "mended" for m,*_ in theatre.tape) == 1
         last = list(theatre.tape)[-20:]
         assert sum(m["alarm"] for m,*_ in last) <= 1 and not any(m["lost"] for m,*_ in last), kind
 
@@ -94,6 +97,9 @@ def test_rushing_ahead_freezes_reality_and_then_compares(name, n, far):
     theatre.rush(n)
     assert theatre.far["steps"][-1] == n and theatre.far["off"] < far and f"{n:,} frames ahead" in theatre.far["says"]
     assert theatre.frame == 10                                       # reality has waited
+    theatre.advance(5, eyes_open=False)
+    theatre.rush(n)
+    assert theatre.far["off"] < far                                  # asleep it rushes on from what it dreams
 
 def test_the_corner_countdown_counts_down_to_the_corner():
     theatre = Theatre(load("varied"), 1e9, seed=1)
@@ -102,6 +108,9 @@ def test_the_corner_countdown_counts_down_to_the_corner():
     hits = [m["t"] for m in moments if m["corner"]]
     assert hits and all(m["truly"] == hits[0]-m["t"] for m in moments if m["t"] <= hits[0])
     assert all(m["told"] is not None and m["told"] >= 0 for m in moments)
+    for _ in range(30): theatre.advance(10, eyes_open=False)         # asleep it isn't asked again: what it has foretold comes, and then it says nothing
+    asleep = [m for m,*_ in theatre.tape]
+    assert all(m["told"] is None or m["told"] >= 0 for m in asleep) and all(m["truly"] is None or m["truly"] >= 0 for m in asleep)
 
 def test_a_pure_jepa_plays_too():
     theatre = Theatre(fit(Config(recipe="pure", episodes=40, steps=30, decoder_steps=0, probe_steps=20)), 1e9)
@@ -141,10 +150,19 @@ def test_every_violation_and_magnitude_can_be_injected(monkeypatch):
     at = opened(monkeypatch)
     for kind,v in VIOLATIONS.items():
         at.selectbox(key="kind").select(kind).run()
-        at.select_slider(key=f"magnitude {kind}").set_value(v.magnitudes[0]).run()
-        at.button(key="inject").click().run()
-        fine(at)
-        assert at.session_state.theatre.struck[1] == kind and "It will show at frame" in says(at)
+        for magnitude in v.magnitudes:
+            at.select_slider(key=f"magnitude {kind}").set_value(magnitude).run()
+            at.button(key="inject").click().run()
+            assert kind in at.session_state.theatre.marks.values() and "It will show at frame" in says(fine(at)), (kind, magnitude)
+            at.session_state.theatre.advance(at.session_state.theatre.reality.broken_for+1)
+
+def test_a_second_violation_waits_its_turn(monkeypatch):
+    at = opened(monkeypatch)
+    at.button(key="inject").click().run()
+    at.button(key="inject").click().run()
+    assert "one at a time" in says(fine(at))
+    at.button(key="rush").click().run()
+    assert "Reality is broken" in says(fine(at)) and at.session_state.theatre.far is None
 
 def test_the_rate_moves_the_threshold(monkeypatch):
     at = opened(monkeypatch)
@@ -161,7 +179,7 @@ def test_the_speed_is_what_is_asked_for(monkeypatch):
     before = at.session_state.theatre.frame
     time.sleep(1)
     fine(at.run())
-    assert 60 <= at.session_state.theatre.frame-before <= 130 and at.session_state.look["fps"] == 60
+    assert 60 <= at.session_state.theatre.frame-before <= 120 and at.session_state.look["fps"] == 60
 
 def test_decoder_and_eyes(monkeypatch):
     at = opened(monkeypatch)
@@ -169,6 +187,7 @@ def test_decoder_and_eyes(monkeypatch):
     at.toggle(key="eyes").set_value(False).run()
     time.sleep(.1)
     fine(at.run())
+    assert json.loads(players(at)[0].proto.json)["dream"] is None
     assert at.session_state.theatre.closed and at.session_state.theatre.tape[-1][0]["shut"] > 0
 
 def test_dream_ahead_and_wake_up(monkeypatch):
@@ -181,6 +200,35 @@ def test_dream_ahead_and_wake_up(monkeypatch):
     assert at.session_state.theatre.far["n"] == 100_000 and at.session_state.theatre.frame == frozen
     at.button(key="wake").click().run()
     assert at.session_state.theatre.far is None and at.session_state.theatre.frame > frozen
+
+def test_other_weights_end_a_dream_and_keep_no_foreign_switch(monkeypatch, tmp_path):
+    fit(Config(recipe="pure", episodes=40, steps=30, decoder_steps=0, probe_steps=20)).save(tmp_path/"model.safetensors")
+    at = opened(monkeypatch, model=tmp_path)
+    at.button(key="rush").click().run()
+    at.selectbox(key="weights").select("rotor").run()
+    assert fine(at).toggle(key="decoder").value and not at.button(key="inject").disabled and at.button(key="rush")
+
+@pytest.mark.parametrize("page", ["horizon", "lab", "inside"])
+def test_nothing_is_worked_out_twice(monkeypatch, small, page):
+    at = fine(opened(monkeypatch, page, small))
+    def never(*_, **__): raise AssertionError("it was known already")
+    for name in ("evaluate.forecast_report", "evaluate.horizon_report", "evaluate.violation_suite", "evaluate.probe_report", "evaluate.collapse_report", "surprise._measured", "dream.baselines"): monkeypatch.setattr(f"dvd_jepa.{name}", never)
+    if page == "horizon": at.number_input(key="episode").set_value(9)
+    if page == "lab": at.select_slider(key="lab rate").set_value(10)
+    if page == "inside": at.number_input(key="inside episode").set_value(9)
+    fine(at.run())
+
+@pytest.mark.parametrize("change, says", [(dict(world=World(size=80)), "frames: received 80, expected 13 to 64"), (dict(context=40, length=64), "frames seen at once: received 40")])
+def test_weights_that_the_pages_are_not_made_for_get_a_sentence(monkeypatch, tmp_path, change, says):
+    fit(replace(tiny, **{k: v for k,v in change.items() if k != "world"}, steps=2, decoder_steps=2, probe_steps=2, episodes=4), change.get("world")).save(tmp_path/"model.safetensors")
+    at = opened(monkeypatch, "app", tmp_path)
+    assert not at.exception and says in at.error[0].value
+
+def test_a_dead_encoder_gets_a_sentence(monkeypatch, tmp_path):
+    model = fit(tiny)
+    with torch.no_grad(): [p.zero_() for p in model.target.parameters()]
+    model.save(tmp_path/"model.safetensors")
+    for page in ("app", "inside"): assert not opened(monkeypatch, page, tmp_path).exception, page
 
 @pytest.mark.parametrize("page", ["app", "horizon", "lab", "inside"])
 @pytest.mark.parametrize("content", [None, b"not weights"], ids=["missing", "foreign"])
@@ -195,7 +243,7 @@ def test_unusable_weights_get_a_sentence(monkeypatch, tmp_path, page, content):
 def test_a_pure_jepa_has_every_page(monkeypatch, tmp_path, page):
     fit(Config(recipe="pure", episodes=40, steps=30, decoder_steps=0, probe_steps=20)).save(tmp_path/"model.safetensors")
     at = fine(opened(monkeypatch, page, tmp_path))
-    if page == "app": assert at.toggle(key="decoder").disabled and not at.toggle(key="decoder").value
+    if page == "app": assert at.toggle(key="no decoder").disabled and not at.toggle(key="no decoder").value
     if page == "horizon": assert "no decoder" in at.info[0].value
 
 
@@ -220,7 +268,7 @@ def test_horizon_of_the_other_weights(monkeypatch, name):
 def test_the_walk_goes_to_the_hundred_thousandth_step(monkeypatch):
     at = opened(monkeypatch, "horizon")
     at.select_slider(key="steps").set_value(100_000).run()
-    assert float(metric(fine(at), "Skill of this one frame")) > .8 and len(players(at)) == 1
+    assert float(metric(fine(at), "Skill at step 100,000")) > .8 and len(players(at)) == 1
 
 def test_weights_without_metrics_are_measured(monkeypatch, small):
     at = fine(opened(monkeypatch, "horizon", small))
@@ -234,7 +282,7 @@ def test_the_lab_agrees_with_the_packaged_report(monkeypatch):
     for kind in ("tunnel", "fade"):
         at.selectbox(key="violation").select(kind).run()
         assert abs(float(metric(at, "AUROC")) - known["sensitivity"]["kinds"][kind][f"{VIOLATIONS[kind].default:g}"]["auroc"]) < 1e-3
-    assert metric(at, "False alarms").endswith("in 1,000")
+    assert abs(float(metric(at, "False alarms").split()[0])-1) < 1
 
 def test_every_violation_is_shown_in_the_lab(monkeypatch):
     at = opened(monkeypatch, "lab")
@@ -315,7 +363,6 @@ def test_a_training_is_watched_and_taken_along(monkeypatch, tmp_path):
     assert [s["step"] for s in job.steps if s["phase"] == "jepa"] == [50, 100, 120] and all(np.isfinite(list(s["off"].values())).all() for s in job.steps if s["phase"] == "jepa")
     assert [c.proto.id.split("-")[-1] for c in at.get("plotly_chart")] == ["loss", "off", "std", "rank", "trail"]
     at.text_input(key="name").set_value("../mine").run()
-    at.button(key="save").click().run()
     assert "received '../mine', expected 1 to 64 letters" in at.error[0].value and not (tmp_path/"runs").exists()
     at.text_input(key="name").set_value("mine").run()
     at.button(key="save").click().run()

@@ -39,7 +39,7 @@ class Session:
         self.answered.clear()
         sent = time.monotonic()
         await self.socket.write_message(message.SerializeToString(), binary=True)
-        await self.answered.wait()
+        await asyncio.wait_for(self.answered.wait(), 30)
         times.append(time.monotonic()-sent)
 
     async def listen(self):

@@ -1,6 +1,6 @@
 // The demo page: one logo, one model, one monitor, and the controls. The networks are model.js, the pictures stage.js.
 import {Model, Monitor, Reality, VIOLATIONS, atCorner, centroid, render, step, trueCorner, unpack} from "./model.js";
-import {Stage} from "./stage.js";
+import {Stage, dreamCaption} from "./stage.js";
 
 const SPEEDS = [2, 5, 10, 15, 30, 60], WITHIN = 1000, LOOKS = 10;   // frames a second; frames that the oracle looks ahead, and so many of them in one frame's time
 const AHEAD = [10, 30, 100, 1_000, 10_000, 100_000, 1_000_000];
@@ -50,12 +50,13 @@ class Show {
     this.oracle.look();
     const broken = this.struckAt !== undefined && this.t <= this.struckAt + 70 && this.t % 10 === 0, used = x => x !== null && x !== undefined && x < this.t;
     if (open && (broken || used(this.truly) || used(this.oracle.found) || this.t > this.asked + WITHIN/2)) this.ask();
-    const draw = $("decoder").checked, picture = draw || !open ? model.decode(dreamed) : null, left = x => x === null || x === undefined ? x : x - this.t;
+    const draw = $("decoder").checked, picture = draw || !open ? model.decode(dreamed) : null, left = x => x === null || x === undefined ? x : x < this.t ? null : x - this.t;
     this.moment = {t: this.t, reality: grey(frame), dream: draw ? grey(picture) : null, z: Array.from(dreamed), seen: open ? Array.from(seen.z) : null, score: open ? seen.score : null,
-                   alarm: open && seen.alarm, lost: open && seen.lost, struck, corner, told: left(this.oracle.found), truly: left(this.truly)};
-    this.stage.caption("dream", open ? draw ? "Dream · the frame it expects" : "Dream · not drawn" : `Dream · eyes shut for ${count(this.closed.count)} frames`);
+                   alarm: open && seen.alarm, lost: open && seen.lost, struck, corner, told: left(this.oracle.found), truly: left(this.truly),
+                   shut: open ? 0 : this.closed.count, off: open ? null : this.off(picture, this.reality.state.p)};
+    this.stage.caption("dream", dreamCaption(this.moment, draw));
     this.stage.show(this.moment, model.threshold);
-    this.say(seen, open ? null : this.off(picture, this.reality.state.p));
+    this.stage.tell(this.moment);
   }
   asleep() {
     const c = this.closed, {model} = this;
@@ -64,12 +65,6 @@ class Show {
     return c.z;
   }
   off(picture, p) { const at = centroid(this.model.world, picture); return Math.hypot(at[0] - p[0], at[1] - p[1]); }
-  say(seen, off) {
-    if (off !== null) this.stage.say(`Eyes shut for ${count(this.closed.count)} frames: the dream is ${off.toFixed(2)} px off.`);
-    else if (seen.lost) this.stage.say("It has rung for long enough: lost, and silent until it understands again.");
-    else if (seen.alarm) this.stage.say(`Alarm at frame ${count(this.t)}: ${seen.score >= 1e4 ? "more than ten thousand" : seen.score.toFixed(seen.score < 10 ? 1 : 0)} times the usual surprise.`);
-    else if (performance.now() - Math.max(this.stage.rang, this.stage.cheered) > 4000) this.stage.say("");
-  }
   // reality stands still, the latent rolls on, then both are compared
   rush(n) {
     const steps = [...new Set([...Array.from({length: Math.min(n, 60)}, (_, i) => i + 1), ...Array.from({length: Math.min(n, 30)}, (_, i) => n - Math.min(n, 30) + 1 + i)])].sort((a, b) => a - b);

@@ -43,6 +43,16 @@ export function drawBars(canvas, dreamed, seen, limit) {
   seen.forEach((value, i) => context.fillRect(i*step, y(value) - 1.5, step, 3));
 }
 
+// What happens, in a sentence. shut: frames since its eyes were shut; off: how far the dream is off, px, or null
+export function words(m) {
+  const count = n => n.toLocaleString("en");
+  if (m.shut) return m.off === null ? `Eyes shut for ${count(m.shut)} frames.` : `Eyes shut for ${count(m.shut)} frames: the dream is ${m.off.toFixed(2)} px off.`;
+  if (m.lost) return "It has rung for long enough: lost, and silent until it understands again.";
+  if (m.alarm) return `Alarm at frame ${count(m.t)}: ${m.score >= 1e4 ? "more than ten thousand" : m.score.toFixed(m.score < 10 ? 1 : 0)} times the usual surprise.`;
+  return "";
+}
+export const dreamCaption = (m, drawn) => m.shut ? `Dream · eyes shut for ${m.shut.toLocaleString("en")} frames` : drawn ? "Dream · what it expects" : "Dream · not drawn";
+
 // Surprise over the last frames on a log scale, with the threshold, alarms, and moments at which reality broke.
 export function drawSurprise(canvas, history, threshold, length = 240) {
   const {context, width, height, ink} = sheet(canvas), low = Math.log10(threshold) - 2.5, high = Math.log10(threshold) + 4.5, left = 44, bottom = 18;
@@ -74,7 +84,8 @@ const HTML = `
     <figure class="latent"><figcaption>Latent</figcaption><canvas role="img" aria-label="Latent: the dream's numbers as bars, reality's as ticks"></canvas><p class="legend"><i class="d"></i>dream <i class="r"></i>reality, encoded</p><p class="corner"></p></figure>
   </div>
   <figure class="surprise"><figcaption>Surprise <span class="unit"></span><b class="alarm" hidden>alarm</b></figcaption><canvas role="img" aria-label="Surprise at each of the last frames, with the threshold above which it rings"></canvas></figure>
-  <p class="status" role="status" aria-live="polite"></p>
+  <p class="status"></p>
+  <p class="aloud" role="status" aria-live="polite"></p>
   <canvas class="confetti" aria-hidden="true" hidden></canvas>`;
 
 // The whole stage. Whoever has frames calls show(moment):
@@ -86,11 +97,23 @@ export class Stage {
     const at = selector => root.querySelector(selector);
     Object.assign(this, {root, reality: at(".reality canvas"), dream: at(".dream canvas"), blank: at(".blank"), bars: at(".latent canvas"), strip: at(".surprise canvas"),
       captions: {reality: at(".reality figcaption"), dream: at(".dream figcaption"), latent: at(".latent figcaption"), unit: at(".unit")},
-      bell: at(".alarm"), cornerText: at(".corner"), status: at(".status"), confetti: at(".confetti")});
+      bell: at(".alarm"), cornerText: at(".corner"), status: at(".status"), voice: at(".aloud"), spoke: -Infinity, confetti: at(".confetti")});
     this.clear();
   }
   clear() { this.history = []; this.limit = 1; this.cornered = this.rang = this.cheered = -Infinity; this.shown = 0; this.say(""); this.bell.hidden = true; }
-  say(text) { if (this.status.textContent !== text) this.status.textContent = text; }
+  // Shown at once; told to a screen reader when something new begins, and then every five seconds at most.
+  say(text) {
+    if (this.status.textContent !== text) this.status.textContent = text;
+    const now = performance.now(), begins = text.slice(0, 9);
+    if (text === this.voice.textContent || (begins === this.voice.textContent.slice(0, 9) && now - this.spoke < 5000)) return;
+    this.voice.textContent = text;
+    this.spoke = now;
+  }
+  // What a moment calls for; an alarm or a corner stays to be read for a while.
+  tell(m) {
+    const text = words(m);
+    if (text || performance.now() - Math.max(this.rang, this.cheered) > 4000) this.say(text);
+  }
   caption(where, text) { if (this.captions[where].textContent !== text) this.captions[where].textContent = text; }
 
   screens(reality, dream) {
@@ -149,11 +172,14 @@ function burst(canvas) {
   requestAnimationFrame(fall);
 }
 
-// A few short videos side by side, in a loop. panels: [{name, color, frames (n × size² bytes), cross: [[y, x], …] in px or null}]
+// A few short videos side by side, in a loop that can be stopped. panels: [{name, color, frames (n × size² bytes), cross: [[y, x], …] in px or null}]
 export class Clips {
-  constructor(root, panels, {fps = 12, first = 0, mark = null} = {}) {
-    Object.assign(this, {root, panels, fps, first, mark, t: 0, waited: 0});
-    root.innerHTML = `<div class="screens clips">${panels.map(() => `<figure class="screen"><figcaption></figcaption><canvas role="img"></canvas></figure>`).join("")}</div><p class="status"></p>`;
+  constructor(root, panels, {fps = 12, first = 0, mark = null, unit = "frame"} = {}) {
+    Object.assign(this, {root, panels, fps, first, mark, unit, t: 0, waited: 0, playing: !still()});
+    root.innerHTML = `<div class="screens clips">${panels.map(() => `<figure class="screen"><figcaption></figcaption><canvas role="img"></canvas></figure>`).join("")}</div><p class="bar"><button type="button"></button><span class="status"></span></p>`;
+    const button = root.querySelector("button"), named = () => { button.textContent = this.playing ? "Pause" : "Play"; };
+    button.onclick = () => { this.playing = !this.playing; named(); };
+    named();
     this.figures = [...root.querySelectorAll("figure")];
     this.figures.forEach((figure, i) => {
       figure.querySelector("figcaption").textContent = panels[i].name;
@@ -170,10 +196,11 @@ export class Clips {
       if (panel.cross) cross(canvas, ...panel.cross[this.t]);
     });
     const now = this.first + this.t;
-    this.root.querySelector(".status").textContent = `frame ${now}` + (this.mark !== null && now >= this.mark ? " · broken" : "");
+    this.root.querySelector(".status").textContent = `${this.unit} ${now.toLocaleString("en")}` + (this.mark !== null && now >= this.mark ? " · broken" : "");
     this.root.dataset.shown = 1 + Number(this.root.dataset.shown || 0);
   }
   tick(seconds) {
+    if (!this.playing) return;
     this.waited += seconds*this.fps;
     if (this.waited < 1) return;
     this.waited %= 1;
