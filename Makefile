@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test install book readme weights baselines yardsticks picture sessions bench clean
+.PHONY: demo test install book readme weights baselines yardsticks docs preview picture sessions bench clean
 
 demo: $(STAMP)            ## train if need be, and open the dashboard
 	$(BIN)/dvd-jepa demo $(DEMO)
@@ -33,6 +33,12 @@ weights: $(STAMP)         ## train the packaged weights again and measure them, 
 
 baselines: $(STAMP)       ## train the packaged baselines again
 	$(BIN)/python tools/baselines.py
+
+docs: $(STAMP)            ## build the site into _docs/, demo and all, without a network; every link is followed
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/docs.py
+
+preview: docs             ## … and serve it at http://localhost:4200
+	$(BIN)/python -m http.server 4200 -d _docs
 
 picture: $(STAMP)         ## film the dashboard for README (needs Chromium)
 	$(BIN)/python tools/picture.py

@@ -104,7 +104,7 @@ def golden_vectors(
     readings = [monitor.update(frame) for frame in frames]
     vectors = dict(frames=frames, latents=z, predicted=model.predict(z), surprise=model.surprise(frames[None])[0], states=states[0], clean=clean[0, ::20])
     if model.decoder is not None: vectors["decoded"] = model.decode(model.predict(z)[::10])
-    if hasattr(model.predictor, "ahead"): vectors["far"] = model.predict(z[::50], 1_000_000)
+    if hasattr(model.predictor, "frequencies"): vectors["far"] = model.predict(z[::50], 1_000_000)
     return dict(alarms=[t for t,r in enumerate(readings) if r.alarm], lost=[t for t,r in enumerate(readings) if r.lost],
                 vectors={name: dict(shape=list(x.shape), data=base64.b64encode(x.float().numpy().astype("<f4").tobytes()).decode()) for name,x in vectors.items()})
 

@@ -136,10 +136,10 @@ def test_compare(small, tmp_path):
     assert Image.open(tmp_path/"skill.png").size[0] > 600
 
 
-def test_dream_and_export(run, tmp_path):
-    assert dvd_jepa("dream", run, "--steps", 5, "--out", tmp_path)[0] == 0
+def test_dream_and_export(small, tmp_path):
+    assert dvd_jepa("dream", small, "--steps", 5, "--out", tmp_path)[0] == 0
     assert Image.open(tmp_path/"dream.gif").n_frames == 5
-    assert dvd_jepa("export", run, "--out", tmp_path/"web")[0] == 0
+    assert dvd_jepa("export", small, "--out", tmp_path/"web")[0] == 0
     assert json.loads((tmp_path/"web"/"weights.json").read_text())["activation"] == "gelu-erf"
 
 
@@ -193,9 +193,9 @@ def test_wrong_calls_get_one_line(tmp_path, fails):
     fails("monitor", "--false-alarms", "2", says="expected a rate in (0, 1)")
 
 
-def test_wrong_checkpoints_are_named(tmp_path, run, fails):
+def test_wrong_checkpoints_are_named(tmp_path, small, fails):
     fails("dream", tmp_path/"missing.safetensors", says="expected packaged weights")
-    whole = (run/"model.safetensors").read_bytes()
+    whole = (small/"model.safetensors").read_bytes()
     (tmp_path/"short.safetensors").write_bytes(whole[:5000])
     fails("dream", tmp_path/"short.safetensors", says="truncated")
     (tmp_path/"flipped.safetensors").write_bytes(whole[:-100] + bytes([whole[-100] ^ 1]) + whole[-99:])
@@ -269,9 +269,9 @@ def test_demo_trains_where_there_are_no_weights(tmp_path, monkeypatch):
     assert len(opened) == 2 and "streamlit" in opened[0][0] and opened[0][1] == str(tmp_path/"run")
 
 
-def test_demo_opens_the_dashboard(run):
+def test_demo_opens_the_dashboard(small):
     port = free_port()
-    process = start("demo", "--run", run, "--headless", "--port", port, cwd=Path(__file__).parent.parent)
+    process = start("demo", "--run", small, "--headless", "--port", port, cwd=Path(__file__).parent.parent)
     try:
         for _ in range(300):
             time.sleep(.1)

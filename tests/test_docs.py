@@ -1,0 +1,174 @@
+"The published site: it builds without a network, every link leads somewhere, every page draws its figures; and the demo's JavaScript says what Python says."
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import dvd_jepa
+import pytest
+from dvd_jepa.export import export_web
+from dvd_jepa.world import VIOLATIONS
+
+top = Path(__file__).parent.parent
+sys.path.insert(0, str(top/"tools"))
+pytest.importorskip("smalldocs", reason="the site is built with Python 3.11 or newer")
+site = top/"_docs"
+
+
+@pytest.fixture(scope="module")
+def pages():
+    "The site, built anew unless nothing has changed since (the tests in a browser follow those without)."
+    sources = [p for folder in ("nbs", "dvd_jepa", "tools") for p in (top/folder).rglob("*") if p.is_file() and "__pycache__" not in p.parts and p.name != "nbdev.yml"]
+    if (site/"index.html").is_file() and (site/"index.html").stat().st_mtime > max(p.stat().st_mtime for p in sources): return sorted(site.rglob("*.html"))
+    done = subprocess.run([sys.executable, "tools/docs.py"], cwd=top, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout+done.stderr
+    return sorted(site.rglob("*.html"))
+
+@pytest.fixture(scope="module")
+def vectors(tmp_path_factory):
+    return {name: export_web(dvd_jepa.load(name), tmp_path_factory.mktemp(name)) for name in ("classic", "rotor")}
+
+@pytest.fixture(scope="module")
+def address(pages):
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_): pass
+    server = ThreadingHTTPServer(("localhost", 0), partial(Quiet, directory=site))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://localhost:{server.server_port}"
+    server.shutdown()
+
+
+def test_every_link_and_anchor_leads_somewhere(pages):
+    import docs
+    assert list(docs.broken()) == []
+    names = {p.relative_to(site).as_posix() for p in pages}
+    assert {"index.html", "tour.html", "core.html", "cli.html", "reference.html", "studies/horizon.html", "demo/index.html"} <= names and len(names) == 21
+
+def test_the_link_check_can_fail(tmp_path):
+    import docs
+    (tmp_path/"a.html").write_text('<a href="b.html">b</a><a href="#here">here</a><script src="https://elsewhere.org/x.js"></script><p id="there"></p>')
+    assert len(list(docs.broken(tmp_path))) == 3
+
+def test_pages_show_signatures_docments_and_sources(pages):
+    html = (site/"surprise.html").read_text(encoding="utf-8")
+    assert 'id="conformal_threshold"' in html and "Asked share of clean frames that may ring" in html and "dvd_jepa/surprise.py#L" in html
+    assert 'id="monitor.update"' in html
+    reference = (site/"reference.html").read_text(encoding="utf-8")
+    assert all(f">{name}<" in reference for name in ("World", "Monitor", "fit", "violation_suite"))
+
+def test_the_demo_is_small_and_alone():
+    page = "".join((top/"nbs"/"demo"/name).read_text(encoding="utf-8") for name in ("index.html", "demo.js", "model.js", "stage.js", "demo.css", "stage.css"))
+    assert "import(" not in page and all(tag not in page for tag in ('src="http', 'url(http', '@import'))
+
+def test_the_demo_is_below_a_megabyte(pages): assert sum(p.stat().st_size for p in (site/"demo").rglob("*") if p.is_file()) <= 1_000_000
+
+def test_the_demo_knows_every_violation():
+    script = (top/"nbs"/"demo"/"model.js").read_text(encoding="utf-8")
+    for kind,v in VIOLATIONS.items():
+        line = next(line for line in script.splitlines() if line.strip().startswith(f"{kind}: {{says"))
+        assert json.loads(line.split("magnitudes: ")[1].split("]")[0].replace("[.", "[0.").replace(" .", " 0.")+"]") == list(v.magnitudes), kind
+        assert v.magnitudes[int(line.split("at: ")[1][0]) if "at: " in line else 3] == v.default, kind
+
+
+def agrees(told):
+    "The demo's numbers against the golden vectors: latents, predictions and frames to 1e-5 of the largest, scores to 1e-4 of themselves, alarms exactly."
+    assert told["alarms"] and told["lost"] and told["count"] > 50
+    scores = told["off"].pop("surprise")
+    assert scores < 1e-4 and max(told["off"].values()) < 1e-5, told
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node")
+@pytest.mark.parametrize("name", ["classic", "rotor"])
+def test_javascript_equals_python_in_node(vectors, tmp_path, name):
+    shutil.copy(top/"nbs"/"demo"/"model.js", tmp_path/"model.mjs")
+    done = subprocess.run(["node", top/"tests"/"golden.mjs", tmp_path/"model.mjs", vectors[name]], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    agrees(json.loads(done.stdout))
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node")
+def test_the_golden_vectors_catch_a_shortcut(vectors, tmp_path):
+    wrong = (top/"nbs"/"demo"/"model.js").read_text(encoding="utf-8").replace("return GELU[i] + (at - i)*(GELU[i + 1] - GELU[i]);", "return x/2*(1 + Math.tanh(Math.sqrt(2/Math.PI)*(x + .044715*x**3)));")
+    (tmp_path/"model.mjs").write_text(wrong, encoding="utf-8")
+    told = json.loads(subprocess.run(["node", top/"tests"/"golden.mjs", tmp_path/"model.mjs", vectors["classic"]], capture_output=True, text=True).stdout)
+    assert told["off"]["latents"] > 1e-5
+
+
+@pytest.mark.browser
+class TestInTheBrowser:
+    "What a visitor sees."
+
+    def test_javascript_equals_python_in_chromium(self, address, vectors, tab):
+        shutil.copytree(vectors["rotor"], site/"golden", dirs_exist_ok=True)
+        shutil.copy(top/"tests"/"golden.mjs", site/"golden"/"golden.mjs")
+        try:
+            tab.goto(f"{address}/demo/index.html")
+            told = tab.evaluate("""async () => {
+                const model = await import('../demo/model.js'), source = await (await fetch('../golden/golden.mjs')).text();
+                const compare = (await import(URL.createObjectURL(new Blob([source.slice(source.indexOf('export function compare')).replace(/process\\.env\\.\\w+/g, 'false')], {type: 'text/javascript'})))).compare;
+                const [about, golden] = await Promise.all(['weights.json', 'golden.json'].map(async name => (await fetch('../golden/' + name)).json()));
+                return compare(new model.Model(about, await model.unpack(await (await fetch('../golden/weights.bin')).arrayBuffer())), golden, model); }""")
+        finally: shutil.rmtree(site/"golden")
+        agrees(told)
+
+    def test_every_page_loads_and_draws_its_figures(self, address, pages, tab):
+        for page in pages:
+            tab.goto(f"{address}/{page.relative_to(site).as_posix()}")
+            tab.wait_for_function("[...document.querySelectorAll('.plotly-graph-div')].every(d => d.querySelector('svg.main-svg'))", timeout=15_000)
+            if page.name == "losses.html": tab.locator(".katex").nth(3).wait_for(state="attached", timeout=5_000)
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    @pytest.mark.parametrize("width", [1440, 390])
+    def test_pages_fit_desktop_and_phone(self, address, look, width, scheme):
+        tab = look(width, scheme)
+        for name in ("index", "tour", "dream", "reference", "studies/horizon", "demo/index"):
+            tab.goto(f"{address}/{name}.html")
+            tab.wait_for_timeout(300)
+            assert tab.evaluate("document.documentElement.scrollWidth") <= width, name
+            (top/".screenshots").mkdir(exist_ok=True)
+            tab.screenshot(path=top/".screenshots"/f"site-{name.replace('/', '-')}-{width}-{scheme}.png")
+
+    def test_search_finds(self, address, tab):
+        tab.goto(f"{address}/index.html")
+        tab.get_by_placeholder("Search").fill("conformal")
+        tab.locator(".smalldocs-search-results a").first.wait_for(timeout=5_000)
+
+    def test_the_demo_plays_rings_and_jumps_a_million_frames(self, address, tab):
+        tab.goto(f"{address}/demo/index.html")
+        shown = lambda: int(tab.locator("#stage").get_attribute("data-shown") or 0)
+        tab.wait_for_selector("#stage[data-shown]")
+        tab.evaluate("document.getElementById('speed').value = 5; document.getElementById('speed').oninput()")
+        tab.wait_for_timeout(1500)
+        first = shown()
+        tab.wait_for_timeout(3000)
+        assert (shown()-first)/3 >= 55                                       # of 60
+        tab.keyboard.press("i")
+        tab.wait_for_selector("#stage .alarm:not([hidden])", timeout=5_000)
+        tab.select_option("#ahead", "1000000")
+        tab.click("#dream")
+        tab.wait_for_function("document.querySelector('#stage .status').textContent.includes('1,000,000 frames ahead the dream is')", timeout=15_000)
+        tab.click("#dream")
+        for kind in VIOLATIONS:
+            tab.select_option("#kind", kind)
+            tab.click("#inject")
+            tab.wait_for_timeout(250)
+        tab.uncheck("#decoder")
+        tab.wait_for_selector("#stage .blank:not([hidden])")
+        tab.select_option("#weights", "classic")
+        tab.wait_for_timeout(1500)
+        before = shown()
+        tab.locator("h1").click()                                            # a key is a control's own while it has the focus
+        tab.keyboard.press("Space")
+        tab.wait_for_timeout(300)
+        still = shown()
+        tab.wait_for_timeout(500)
+        assert shown() == still and before > 0
+
+    def test_the_demo_holds_still_where_less_motion_is_asked_for(self, address, look):
+        tab = look(1440, "light", reduced_motion="reduce")
+        tab.goto(f"{address}/demo/index.html")
+        tab.wait_for_selector("#stage[data-shown]")
+        tab.wait_for_timeout(800)
+        assert tab.locator("#stage").get_attribute("data-shown") == "1" and "less motion" in tab.locator("#stage .status").inner_text()
