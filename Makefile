@@ -11,7 +11,7 @@ demo: $(STAMP)            ## train if need be, and open the dashboard
 
 test: $(STAMP)            ## export the notebooks, run their cells, then the other tests (those in a browser need Chromium)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh -e -c 'nbdev_export; nbdev_test --timing; \
-	  python -m pytest -q -n 2 -m "not browser"; python -m pytest -q -m browser'
+	  python -m pytest -q -n 2 --dist loadgroup -m "not timed"; python -m pytest -q -m timed'
 
 install: $(STAMP)         ## make the environment
 

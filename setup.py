@@ -1,4 +1,5 @@
 "Packaging for nbdev projects: everything that differs between projects is read from settings.ini."
+import re
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -14,9 +15,13 @@ licenses = {"mit": ("MIT", "OSI Approved :: MIT License")}
 license_name, license_trove = licenses[cfg["license"]]
 pythons = [f"Programming Language :: Python :: 3.{minor}" for minor in range(int(cfg["min_python"].split(".")[1]), 14)]
 
+# a package index shows README, too, but not what lies beside it
+raw, page = (cfg["git_url"].replace("github.com", host)+f"/{part}{cfg['branch']}/" for host,part in (("raw.githubusercontent.com", ""), ("github.com", "blob/")))
+readme = re.sub(r"(!?)(\[[^\]]*)\]\((?=nbs/)", lambda m: f"{m.group(1)}{m.group(2)}]({raw if m.group(1) else page}", (here/"README.md").read_text(encoding="utf-8"))
+
 setup(
     name=cfg["lib_name"], version=cfg["version"], description=cfg["description"],
-    long_description=(here/"README.md").read_text(encoding="utf-8"), long_description_content_type="text/markdown",
+    long_description=readme, long_description_content_type="text/markdown",
     author=cfg["author"], author_email=cfg["author_email"], url=cfg["git_url"],
     license=license_name, keywords=cfg["keywords"].split(),
     classifiers=[f"Development Status :: {statuses[int(cfg['status'])-1]}", f"Intended Audience :: {cfg['audience']}",

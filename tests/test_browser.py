@@ -11,7 +11,7 @@ import pytest
 
 top = Path(__file__).parent.parent
 shots = top/".screenshots"
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]   # one server for all of them
 PAGES = "Live", "Horizon", "Surprise lab", "Inside", "Train"
 
 
@@ -68,6 +68,7 @@ def settled(tab):
 def keep(tab, name): tab.screenshot(path=shots/f"{name}.png")
 
 
+@pytest.mark.timed
 def test_live_runs_at_25_frames_a_second_without_a_blank_picture(visit):
     tab = live(visit())
     tab.wait_for_timeout(1500)
@@ -140,6 +141,7 @@ def test_a_page_that_was_hidden_goes_on_where_things_are_now(visit):
     behind = tab.locator(".stage").evaluate("stage => Math.max(...stage.player.queue.keys(), stage.player.next) - stage.player.next")
     assert behind < 60
 
+@pytest.mark.timed
 def test_two_people_watch_without_disturbing_each_other(visit):
     one, two = live(visit()), live(visit())
     one.get_by_role("button", name="Pause").click()

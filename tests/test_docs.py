@@ -16,6 +16,7 @@ from dvd_jepa.world import VIOLATIONS
 top = Path(__file__).parent.parent
 sys.path.insert(0, str(top/"tools"))
 pytest.importorskip("smalldocs", reason="the site is built with Python 3.11 or newer")
+pytestmark = pytest.mark.xdist_group("docs")   # one site for all of them
 site = top/"_docs"
 
 
@@ -127,6 +128,7 @@ class TestInTheBrowser:
             tab.goto(f"{address}/{name}.html")
             tab.wait_for_timeout(300)
             assert tab.evaluate("document.documentElement.scrollWidth") <= width, name
+            if name == "demo/index": assert tab.locator("#stage figcaption").evaluate_all("all => all.every(e => e.scrollWidth <= e.clientWidth + 1)")   # nothing is cut off
             (top/".screenshots").mkdir(exist_ok=True)
             tab.screenshot(path=top/".screenshots"/f"site-{name.replace('/', '-')}-{width}-{scheme}.png")
 
@@ -135,6 +137,7 @@ class TestInTheBrowser:
         tab.get_by_placeholder("Search").fill("conformal")
         tab.locator(".smalldocs-search-results a").first.wait_for(timeout=5_000)
 
+    @pytest.mark.timed
     def test_the_demo_plays_rings_and_jumps_a_million_frames(self, address, tab):
         tab.goto(f"{address}/demo/index.html")
         shown = lambda: int(tab.locator("#stage").get_attribute("data-shown") or 0)

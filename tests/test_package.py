@@ -2,6 +2,7 @@
 import configparser
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -13,13 +14,19 @@ top = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    folder, copy = tmp_path_factory.mktemp("wheel"), tmp_path_factory.mktemp("source")/"dvd-jepa"
-    files = subprocess.run(["git", "ls-files", "dvd_jepa", "setup.py", "settings.ini", "pyproject.toml", "README.md", "LICENSE"], cwd=top, capture_output=True, text=True, check=True).stdout.split()
+def source(tmp_path_factory):
+    "What a package is built from, in a folder of its own."
+    copy = tmp_path_factory.mktemp("source")/"dvd-jepa"
+    files = subprocess.run(["git", "ls-files", "dvd_jepa", "setup.py", "settings.ini", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff"], cwd=top, capture_output=True, text=True, check=True).stdout.split()
     for name in files:
         (copy/name).parent.mkdir(parents=True, exist_ok=True)
         (copy/name).write_bytes((top/name).read_bytes())
-    done = subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, copy], capture_output=True, text=True)
+    return copy
+
+@pytest.fixture(scope="module")
+def wheel(source, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    done = subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, source], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return next(folder.glob("*.whl"))
 
@@ -34,6 +41,15 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {n.split("/")[0].split("-")[0] for n in names} == {"dvd_jepa"}
     assert any(n.endswith("yardsticks/rotor.safetensors") for n in names)
+
+def test_the_source_archive_can_be_built_from(source, tmp_path):
+    subprocess.run([sys.executable, "setup.py", "-q", "sdist", "-d", tmp_path], cwd=source, check=True, capture_output=True)
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as tar: names = {name.split("/", 1)[-1] for name in tar.getnames()}
+    assert {"setup.py", "settings.ini", "README.md", "dvd_jepa/surprise.py", "dvd_jepa/weights/rotor.safetensors"} <= names
+
+def test_a_package_index_can_show_the_readme(wheel):
+    with zipfile.ZipFile(wheel) as z: meta = z.read(next(n for n in z.namelist() if n.endswith("METADATA"))).decode()
+    assert "](nbs/" not in meta and "](https://raw.githubusercontent.com/" in meta and "/blob/main/nbs/tour.ipynb)" in meta
 
 def test_one_version_everywhere():
     settings = configparser.ConfigParser(delimiters=["="])

@@ -56,6 +56,7 @@ def reference():
             rows.append(f"| [`{short}`]({page.replace('.html', '.ipynb')}) | {said.replace('|', chr(92)+'|')} |")
         lines += [f"## {module}", "", m.__doc__ or "", "", *(["| name | |", "|---|---|", *rows] if rows else []), ""]
     (proc/"reference.qmd").write_text("\n".join(lines), encoding="utf-8")
+    with open(proc/"sidebar.yml", "a", encoding="utf-8") as f: f.write("      - text: Reference\n        href: reference.qmd\n")
 
 def demo():
     "The browser demo's weights, beside its page."
