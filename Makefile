@@ -4,14 +4,14 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test install book readme weights baselines yardsticks docs preview picture sessions bench clean
+.PHONY: demo test install book readme weights baselines yardsticks collapse docs preview picture sessions bench clean
 
 demo: $(STAMP)            ## train if need be, and open the dashboard
 	$(BIN)/dvd-jepa demo $(DEMO)
 
 test: $(STAMP)            ## export the notebooks, run their cells, then the other tests (those in a browser need Chromium)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh -e -c 'nbdev_export; nbdev_test --timing; \
-	  python -m pytest -q -n 2 --dist loadgroup -m "not timed"; python -m pytest -q -m timed'
+	  python -m pytest -q -n 2 --dist loadfile -m "not timed"; python -m pytest -q -m timed'
 
 install: $(STAMP)         ## make the environment
 
@@ -33,6 +33,12 @@ weights: $(STAMP)         ## train the packaged weights again and measure them, 
 
 baselines: $(STAMP)       ## train the packaged baselines again
 	$(BIN)/python tools/baselines.py
+
+collapse: $(STAMP)        ## study 20: train every way against collapse that isn't kept yet (ten minutes), and write the study again
+	$(BIN)/python tools/collapse.py
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh -e -c 'export OMP_NUM_THREADS=1 PLOTLY_RENDERER=plotly_mimetype+notebook_connected; \
+	  jupyter nbconvert --log-level WARN --CoalesceStreamsPreprocessor.enabled=True --to notebook --execute --inplace nbs/studies/20_collapse.ipynb; \
+	  python tools/book.py; nbdev_clean; python tools/readme.py'
 
 docs: $(STAMP)            ## build the site into _docs/, demo and all, without a network; every link is followed
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/docs.py

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import dvd_jepa
@@ -15,7 +16,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from common import add_own, chart, own_folder
 from dvd_jepa import RECIPES
-from dvd_jepa.core import TEST_SEED
+from dvd_jepa.core import ANTI_COLLAPSE, TEST_SEED
 from dvd_jepa.show import DREAM, REALITY, TEMPLATE, curves
 from dvd_jepa.train import as_config, home_of
 from dvd_jepa.world import WORLDS
@@ -93,12 +94,19 @@ def knobs(place):
     with place.expander("A few knobs"):
         steps = st.number_input("Steps", 50, 50_000, c.steps, 250, key=f"steps {recipe}", help="Optimizer steps of the JEPA.")
         lr = st.number_input("Step size", 1e-5, 1e-1, c.lr, 1e-3, format="%.1e", key=f"lr {recipe}", help="Adam's; the largest one of a schedule.")
-        variance = st.slider("Weight of the variance hinge", 0., 4., c.variance_weight, .5, key=f"variance {recipe}", help="Against collapse. Try 0.")
-        covariance = st.slider("Weight of the covariance penalty", 0., 1., c.covariance_weight, .1, key=f"covariance {recipe}")
-        tau = st.slider("The target keeps this share of itself", 0., 1., c.tau, .01, key=f"tau {recipe}", help="0: the target is the online encoder. 1: it never learns.")
-    wanted = dict(steps=steps, lr=lr, variance_weight=variance, covariance_weight=covariance, tau=tau)
+        how = st.selectbox("Against collapse", ANTI_COLLAPSE, ANTI_COLLAPSE.index(c.anti_collapse), key=f"how {recipe}", help="ema: a slow copy of the encoder is the goal (BYOL). stopgrad: the encoder itself, without gradient (SimSiam). var, vicreg, sigreg: a term that spreads the latents. Try none.")
+        wanted = dict(steps=steps, lr=lr, anti_collapse=how) | weights(replace(c, anti_collapse=how), recipe)
     return recipe, world, seed, {k: v for k,v in wanted.items() if v != getattr(c, k)}
 
+
+def weights(c, recipe):
+    "Sliders for what this way against collapse listens to."
+    asked = {}
+    if c.goal == "ema": asked["tau"] = st.slider("The target keeps this share of itself", 0., 1., c.tau, .01, key=f"tau {recipe}", help="0: the target is the online encoder. 1: it never learns.")
+    if c.spread in ("var", "vicreg"): asked["variance_weight"] = st.slider("Weight of the variance hinge", 0., 4., c.variance_weight, .5, key=f"variance {recipe}")
+    if c.spread == "vicreg": asked["covariance_weight"] = st.slider("Weight of the covariance penalty", 0., 1., c.covariance_weight, .02, key=f"covariance {recipe}")
+    if c.spread == "sigreg": asked["sigreg_weight"] = st.slider("Weight of the Gaussianity test", 0., 1., c.sigreg_weight, .01, key=f"sigreg {recipe}")
+    return asked
 
 def curve(place, key, title, lines, x, y_label, log=False, levels=None):
     fig = curves(lines, x=x, title=title, x_label="step", y_label=y_label, levels=levels, log_y=log, height=260)
@@ -114,6 +122,8 @@ def watch():
     elif job.alive: st.progress(0., f"{job.title}: drawing its episodes")
     jepa = [s for s in steps if s["phase"] == "jepa"]
     if jepa:
+        words = jepa[-1]["diagnosis"]
+        st.markdown(f"Its latents: :{'green' if words == 'healthy' else 'red' if 'collapse' in words else 'orange'}-badge[{words}]")
         x, (one, two) = [s["step"] for s in jepa], st.columns(2)
         curve(one, "loss", "Loss: it may rise while the dream improves", {"loss": [s["loss"] for s in jepa], "prediction": [max(s["parts"]["prediction"], 1e-6) for s in jepa]}, x, "loss (log scale)", log=True)
         curve(two, "off", "How far its dreams are off", {f"{k} ahead": [s["off"][k] for s in jepa] for k in jepa[0]["off"]}, x, "px, read by a line (log scale)", log=True)

@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from .core import as_frames, check_writable, remove_unfinished, write_json, wrong
+from .core import ANTI_COLLAPSE, as_frames, check_writable, remove_unfinished, write_json, wrong
 from .evaluate import compare as compare_models
 from .evaluate import evaluate as evaluate_model
 from .evaluate import horizon_text, metrics_beside, rates_report, seeds_report, sensitivity_report, steps_text, write_dream, write_run
@@ -58,7 +58,7 @@ def _of_all(asked:Annotated[bool, typer.Option("--version", is_eager=True, callb
 
 # %% ../nbs/12_cli.ipynb #6e08d4f4
 class Bar:
-    "Progress of `fit`, one bar a phase, with loss, latent std and effective rank."
+    "Progress of `fit`, one bar a phase, with loss, latent std, effective rank, and whether that is healthy."
     def __init__(self): self.tasks = {}
     def __enter__(self):
         text = ["{task.description:>8}", "{task.completed:>4.0f}/{task.total:.0f}", "{task.fields[says]}"]
@@ -69,12 +69,12 @@ class Bar:
     def __exit__(self, *_): self.progress.stop()
     def __call__(self, s):
         if s.phase not in self.tasks: self.tasks[s.phase] = self.progress.add_task(s.phase, total=s.steps, says="")
-        meters = "" if s.std is None else f"  std {s.std:.2f}  rank {s.rank:.1f}"
+        meters = "" if s.std is None else f"  std {s.std:.2f}  rank {s.rank:.1f}  {s.diagnosis or ''}"
         self.progress.update(self.tasks[s.phase], completed=s.step, says=f"loss {s.loss:.4f}{meters}")
 
-def _fit(recipe, world, seed, steps=None):
+def _fit(recipe, world, seed, **changes):
     start = time.perf_counter()
-    with Bar() as bar: model = fit(recipe, world=world and _world(world), seed=seed, on_step=bar, steps=steps)
+    with Bar() as bar: model = fit(recipe, world=world and _world(world), seed=seed, on_step=bar, **changes)
     return model, time.perf_counter()-start
 
 def _world(name):
@@ -88,14 +88,16 @@ def train(
     world:Annotated[str, typer.Option(help="Where it lives: classic or varied; the recipe's own if not given.")]=None,
     seed:SEED=0,
     steps:Annotated[int, typer.Option(help="Optimizer steps of the JEPA, if not the recipe's own.", min=1)]=None,
+    anti_collapse:Annotated[str, typer.Option(help=f"What keeps the latents from collapsing, if not the recipe's own: {', '.join(ANTI_COLLAPSE)}.")]=None,
     folder:Annotated[Path, typer.Option("--out", help="Run folder; runs/RECIPE if not given. Files in it are replaced atomically.")]=None,
 ):
     "Train a world model on episodes it draws itself, and fill a run folder: **model.safetensors**, **metrics.json**, **dream.gif**, **surprise.png**."
-    as_config(recipe, seed=seed, steps=steps)   # before anything is made
+    changes = dict(steps=steps, anti_collapse=anti_collapse)
+    as_config(recipe, seed=seed, **changes)   # before anything is made
     if world == "fast": raise wrong("world", "'fast'", "classic or varied: fast is for tests, and never trained on")
     if world: _world(world)
     folder = check_writable(folder or Path("runs")/recipe)
-    model, seconds = _fit(recipe, world, seed, steps)
+    model, seconds = _fit(recipe, world, seed, **changes)
     with err.status("measuring on held-out episodes, beside all baselines"): metrics = write_run(model, folder, seconds)
     _say_metrics(metrics)
     out.print(f"trained in {seconds:.0f} s; wrote model.safetensors, metrics.json, surprise.png and {'dream.gif' if model.decoder else 'dream.txt'} to {folder}/")
@@ -111,7 +113,7 @@ def _say_metrics(m):
     if spread := m.get("seeds"): _say_seeds(rows, spread, m["horizon"] and m["horizon"][spread["data"]["world"]]["at"][-1])
     rows.add_row("false alarms", f"{clean['measured_per_1000']:.2f} {ends(clean, 'measured_per_1000', '.2f')} in 1,000 clean frames (asked: {s['asked_per_1000']:g})")
     rows.add_row(f"AUROC, {score}", ", ".join(f"{kind} {v['scores'][score]['auroc']:.3f}" for kind,v in s["kinds"].items()))
-    rows.add_row("latent", f"std {m['collapse']['std']:.2f}, effective rank {m['collapse']['effective_rank']:.1f} of {m['collapse']['dimensions']}")
+    rows.add_row("latent", f"std {m['collapse']['std']:.2f}, effective rank {m['collapse']['effective_rank']:.1f} of {m['collapse']['dimensions']}: {m['collapse']['diagnosis']}")
     rows.add_row("leakage", f"{m['leakage']['share_overall']:.0%} of the test observations were seen in training")
     out.print(rows, highlight=False)
     out.print("[ ] are 95 % intervals over episodes", style="dim", markup=False, highlight=False)
@@ -322,7 +324,7 @@ def pure(
     steps:Annotated[int, typer.Option(help="Optimizer steps, if not the recipe's own.", min=1)]=None,
 ):
     "Train with no decoder at all, and watch the latent dream as ASCII through a linear probe: `o` reality, `*` dream, `@` both."
-    model, seconds = _fit("pure", "classic", seed, steps)
+    model, seconds = _fit("pure", "classic", seed, steps=steps)
     frames, states = video(model.world, length=32, seed=7)
     out.print(f"trained in {seconds:.0f} s, without ever drawing a pixel.  o reality   * dream   @ both")
     for t,picture in ascii_dream(model, frames, states):

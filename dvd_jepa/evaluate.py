@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, replace
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -34,11 +33,12 @@ from rich.table import Table
 from .core import CALIBRATION_SEED, TEST_SEED, Config, as_frames, atomic_write, check_whole, one_thread, write_json, wrong
 from .dream import INTERVALS, Constant, Forecaster, at_corner, baselines, config_of, forecast_error, interval, parameters, resamples
 from .dream import next_corner, positions_at, skill, training_sample, true_corner, valid_horizon, worlds_of
+from .losses import diagnose
 from .models import WorldModel, ahead, checkpoint_path, load, packaged
 from .observe import Observations, labels, twin_distance
 from .probe import kept_of, probe_report, rmse
 from .show import ALARM, COLORS, ascii_frame, curves, gif, save_png, table
-from .surprise import SPACES, calibration_frames, conformal_threshold, robust_threshold, space_of
+from .surprise import SPACES, calibration_frames, conformal_threshold, robust_threshold, space_of, surprises
 from .train import as_config, fit, home_of, named
 from .world import VIOLATIONS, World, camera, inject, render, simulate, video
 
@@ -272,25 +272,26 @@ def surprise_report(
     "Measured false alarms against the asked rate, and how well each violation is told from clean frames."
     world, home = worlds_of(forecaster, world, "surprise")
     rivals = baselines(home, config_of(forecaster)) if rivals is None else rivals
-    n, within, own = check_whole("n", n, 1), check_whole("within", within, 1), _scorers(forecaster)
-    others = {_score_name(name, f, space): s for name,f in rivals.items() for space,s in _scorers(f).items()}
+    n, within, own = check_whole("n", n, 1), check_whole("within", within, 1), _spaces(forecaster)
+    others = [_score_name(name, f, space) for name,f in rivals.items() for space in _spaces(f)]
     if twice := set(own) & set(others): raise wrong("rivals", f"the names {sorted(twice)}", "names other than those of the forecaster's own scores")
-    scorers, seen, weights = own | others, max(f.context for f in (forecaster, *rivals.values())), resamples(n)
+    seen, weights = max(f.context for f in (forecaster, *rivals.values())), resamples(n)
+    def all_scores(frames): return _scores(forecaster, frames) | {_score_name(name, f, space): s for name,f in rivals.items() for space,s in _scores(f, frames).items()}
     length = _room(world, check_whole("length", length, 1), seen, within)
     judged = max(1, 64-seen)                                                                                       # of each calibration episode
     if n*judged < (least := 1/false_alarms): raise wrong("n", n, f"at least {math.ceil(least/judged)} episodes, to promise one false alarm in {least:g} frames")
     clean, calibration = simulate(world, n, length, seed)[0], calibration_frames(world, n)
-    scores = {name: s(clean) for name,s in scorers.items()}                                                        # each (n, length)
-    levels = {name: conformal_threshold(s(calibration)[:, seen:], false_alarms) for name,s in scorers.items()}
+    scores = all_scores(clean)                                                                                     # each (n, length)
+    levels = {name: conformal_threshold(s[:, seen:], false_alarms) for name,s in all_scores(calibration).items()}
     data = dict(world=world.name, taught_in=home.name, training_seed=config_of(forecaster).seed, episodes=n, length=length, seed=seed,
                 calibration_episodes=n, calibration_seed=CALIBRATION_SEED, frames_seen=seen, intervals=INTERVALS + ", given the threshold")
-    report = dict(data=data, asked_per_1000=1000*false_alarms, default_score=next(iter(own)), rivals=list(others),
+    report = dict(data=data, asked_per_1000=1000*false_alarms, default_score=own[0], rivals=others,
                   scores={name: _clean_scores(s[:, seen:], levels[name], weights) for name,s in scores.items()}, kinds={})
     for kind,v in VIOLATIONS.items():
         around, onset = _around(world, n, length, kind, v.default, seen, within, seed)
         twins = {name: s[torch.arange(n), onset] for name,s in scores.items()}
         report["kinds"][kind] = dict(magnitude=v.default, unit=v.unit, scores={
-            name: _broken_scores(s(around)[:, seen:], twins[name], scores[name][:, seen:], levels[name], weights) for name,s in scorers.items()})
+            name: _broken_scores(s[:, seen:], twins[name], scores[name][:, seen:], levels[name], weights) for name,s in all_scores(around).items()})
     return report
 
 def _room(world, length, seen, within):
@@ -304,18 +305,17 @@ def _around(world, n, length, kind, magnitude, seen, within, seed, look=lambda f
 
 def _score_name(name, f, space): return f"{name}, {space}" if isinstance(f, WorldModel) else name
 
-def _scorers(forecaster):
-    "The scores a forecaster has, by name; the first is its default."
-    if not isinstance(forecaster, WorldModel): spaces = ["pixels"]
-    else: spaces = [space for space in SPACES if space != "pixels" or forecaster.decoder is not None]
-    return {space: partial(_surprise, forecaster, space) for space in spaces}
+def _spaces(forecaster):
+    "The spaces in which a forecaster can be surprised; the first is its default."
+    return [space for space in SPACES if space != "pixels" or forecaster.decoder is not None] if isinstance(forecaster, WorldModel) else ["pixels"]
 
-def _surprise(f, space, frames):
-    "Its scores (n, T); ValueError for another shape, or where a frame past its context has none."
-    name, scores = f"surprise of {type(f).__name__}", f.surprise(frames, space)
-    if tuple(getattr(scores, "shape", ())) != frames.shape[:2]: raise wrong(name, f"shape {tuple(getattr(scores, 'shape', ()))}", f"{tuple(frames.shape[:2])}, a score for each frame")
-    if not scores[:, f.context:].isfinite().all(): raise wrong(name, "NaN or infinite scores", f"finite ones from frame {f.context} on")
-    return scores
+def _scores(f, frames):
+    "space → its scores (n, T); ValueError for another shape, or where a frame past its context has none."
+    found, name = surprises(f, frames) if isinstance(f, WorldModel) else dict(pixels=f.surprise(frames, "pixels")), f"surprise of {type(f).__name__}"
+    for scores in found.values():
+        if tuple(getattr(scores, "shape", ())) != frames.shape[:2]: raise wrong(name, f"shape {tuple(getattr(scores, 'shape', ()))}", f"{tuple(frames.shape[:2])}, a score for each frame")
+        if not scores[:, f.context:].isfinite().all(): raise wrong(name, "NaN or infinite scores", f"finite ones from frame {f.context} on")
+    return found
 
 # %% ../nbs/10_evaluate.ipynb #d9d9b90d
 def surprise_table(
@@ -441,7 +441,7 @@ def collapse_report(
     world:World=None,   # Where it is tested, or None for its own
     n:int=100,          # Held-out episodes
     seed:int=TEST_SEED, # They are drawn from it
-)->dict:                # data, dimensions, std (mean), effective_rank with intervals, std_by_dimension, spectrum (sums to 1), position_r2, velocity_r2, history of training
+)->dict:                # data, dimensions, std (mean), effective_rank with intervals, std_by_dimension, spectrum (sums to 1), position_r2, velocity_r2, diagnosis (in words), history of training
     "How much of the latent space is used, and does it hold the state?"
     (world, home), config = worlds_of(forecaster, world, "encode"), config_of(forecaster)
     z, weights = kept_of(forecaster, simulate(world, n, min(config.length, 64), seed)[0]).double(), resamples(n, 200)        # (n, T, F)
@@ -453,7 +453,8 @@ def collapse_report(
     probe = next(iter(probe_report(forecaster, world, n, seed, beside=False)["representations"].values()))
     data = dict(world=world.name, taught_in=home.name, training_seed=config.seed, episodes=n, seed=seed, intervals=INTERVALS.replace("1,000", "200"))
     probe = {k: v for k,v in probe.items() if "r2" in k}
-    return dict(data=data, dimensions=z.shape[2], std=_short(std), std_interval=_short(interval(torch.cat(stds))), effective_rank=_short(rank),
+    words = diagnose(std.item(), rank.item(), z.shape[2], {k: probe[f"{k}_r2"] for k in ("position", "velocity")}, size=second.diagonal(dim1=1, dim2=2).mean().sqrt().item())
+    return dict(data=data, dimensions=z.shape[2], diagnosis=words, std=_short(std), std_interval=_short(interval(torch.cat(stds))), effective_rank=_short(rank),
                 effective_rank_interval=_short(interval(torch.cat(ranks))), std_by_dimension=_short(whole.diagonal().clamp_min(0).sqrt()),
                 spectrum=_short(spectrum/spectrum.sum().clamp_min(1e-12)), **probe, history=getattr(forecaster, "history", []))
 
@@ -645,7 +646,7 @@ def _verdict(name, everyone, forecast, surprise, probe):
     told, late = [forecast if k == name else forecast["baselines"][k] for k in everyone], min(10, forecast["data"]["steps"])
     lead = lambda r: "{:+.2f} [{:+.2f}, {:+.2f}]".format(r["lead"], *r["lead_interval"]) if "lead" in r else ""
     def weakest(k):
-        space = next(iter(_scorers(everyone[k])))
+        space = _spaces(everyone[k])[0]
         scores = {kind: v["scores"][space if k == name else _score_name(k, everyone[k], space)]["auroc"] for kind,v in surprise["kinds"].items()}
         kind = min(scores, key=scores.get)
         return f"{kind} {scores[kind]:.3f}"

@@ -130,8 +130,9 @@ def _own_predictor(make, config):
 @patch
 @torch.no_grad()
 def update_target(self:WorldModel):
-    "Move the target encoder towards the online one (BYOL, eq. 1)."
-    for slow,fast in zip(self.target.parameters(), self.online.parameters()): slow.mul_(self.config.tau).add_(fast, alpha=1-self.config.tau)
+    "Move the target encoder towards the online one (BYOL, eq. 1); where the config asks for no slow copy, all the way."
+    keep = self.config.tau if self.config.goal == "ema" else 0.
+    for slow,fast in zip(self.target.parameters(), self.online.parameters()): slow.mul_(keep).add_(fast, alpha=1-keep)
 
 # %% ../nbs/04_models.ipynb #1ff13a12
 @patch

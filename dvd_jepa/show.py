@@ -72,7 +72,7 @@ def save_png(
     fig:go.Figure, # A figure made by `curves`
     path,          # Where to, *.png; written atomically
 ):
-    "Save a line figure as PNG without a browser; ValueError if it holds anything but lines or if `path` isn't *.png."
+    "Save a line figure as PNG without a browser; ValueError if it holds anything but lines or if `path` doesn't end in .png."
     if Path(path).suffix.lower() != ".png": raise wrong("save_png", repr(str(path)), "a path that ends in .png")
     if other := {trace.type for trace in fig.data} - {"scatter"}: raise wrong("save_png", f"traces of type {sorted(other)}", "lines only")
     from matplotlib.figure import Figure   # a third of a second, for whoever saves one

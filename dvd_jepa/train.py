@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from .core import Config, one_thread, seeded, wrong
-from .losses import effective_rank, jepa_loss, latent_std
+from .losses import CollapseMeter, effective_rank, jepa_loss, latent_std
 from .models import RotorPredictor, WorldModel, ahead
 from .observe import Observations, labels
 from .world import WORLDS, World, camera, simulate
@@ -31,6 +31,7 @@ class Step(NamedTuple):
     parts:dict   # Its named parts
     std:float    # Mean latent std of the batch, or None where no latent is trained
     rank:float   # Its effective rank, or None
+    diagnosis:str=None # What a `CollapseMeter` says of the latest batches, or None
 
 # %% ../nbs/06_train.ipynb #6721929d
 def train(
@@ -43,6 +44,7 @@ def train(
     on_step:Callable=None,  # Called with a Step every `every` steps and at the last
     every:int=None,         # Steps between two looks; None for 50, or so many that there are 50 looks in a long run
     schedule:str="constant",# "constant", or "one-cycle": the step size goes up, then down to nothing; long gradients are cut to 5
+    meter:CollapseMeter=None# Which `loss_fn` shows its latents to
 ):
     "The training loop; FloatingPointError if the loss stops being a number."
     params, cycle, every = list(params), schedule == "one-cycle" and steps >= 10, every or max(50, steps//50)
@@ -57,11 +59,11 @@ def train(
         optimizer.step()
         if cycle: cycle.step()
         if after: after()
-        if step % every == 0 or step == steps: _look(phase, step, steps, loss, parts, z, on_step)
+        if on_step and (step % every == 0 or step == steps): on_step(_look(phase, step, steps, loss, parts, z, meter))
 
-def _look(phase, step, steps, loss, parts, z, on_step):
+def _look(phase, step, steps, loss, parts, z, meter):
     meters = (None, None) if z is None else (latent_std(z).mean().item(), effective_rank(z).item())
-    if on_step: on_step(Step(phase, step, steps, loss.item(), {k: float(v.detach() if isinstance(v, Tensor) else v) for k,v in parts.items()}, *meters))
+    return Step(phase, step, steps, loss.item(), {k: float(v.detach() if isinstance(v, Tensor) else v) for k,v in parts.items()}, *meters, meter and meter.read().diagnosis)
 
 # %% ../nbs/06_train.ipynb #4e33b5aa
 def train_jepa(
@@ -69,24 +71,26 @@ def train_jepa(
     obs:Observations,
     on_step:Callable=None,
     loss:Callable=jepa_loss, # (z, z_hat, z_next, config) → total, parts; where `config.lags` > 1, also lags=, progress=
+    truth:Tensor=None,       # For the meter alone: true states at the newest frame of each observation but the last of each episode, (N, 4)
 ):
     "Train online encoder and predictor; the target follows. Without `train_encoder` the predictor alone learns."
-    c = model.config
+    c, meter = model.config, CollapseMeter()
     if not c.train_encoder: _standardise(model, obs)
     def loss_fn(progress):
         rows = torch.randint(0, len(obs)-c.lags*obs.n, (c.batch,))
         with torch.set_grad_enabled(c.train_encoder): z = model.online(obs[rows])    # (B, D)
         z_hat, z_next, how = _futures(model, obs, rows, z, progress)
+        meter.update(z.detach(), None if truth is None else truth[rows])
         return *_total_and_parts(loss(z, z_hat, z_next, c, **how)), z.detach()
     learns = [*(model.online.parameters() if c.train_encoder else ()), *model.predictor.parameters()]
-    train(learns, loss_fn, c.steps, c.lr, "jepa", model.update_target if c.train_encoder else None, on_step, schedule=c.schedule)
+    train(learns, loss_fn, c.steps, c.lr, "jepa", model.update_target if c.train_encoder else None, on_step, schedule=c.schedule, meter=meter)
 
 def _futures(model, obs, rows, z, progress):
-    "What the predictor says and what the target encoder sees, one frame ahead (B, D) or at some lags (B, M, D)."
+    "What the predictor says and what it should have said, one frame ahead (B, D) or at some lags (B, M, D). Whose latents these are, `config.goal` says."
     c = model.config
     lags = torch.ones((), dtype=torch.long) if c.lags == 1 else torch.exp(torch.rand(c.batch, c.targets)*torch.tensor(c.lags).log()).round().long()
     later = rows + obs.n if c.lags == 1 else rows[:, None] + obs.n*lags
-    with torch.no_grad(): z_next = model.target(obs[later])
+    with torch.set_grad_enabled(c.goal == "free" and c.train_encoder): z_next = (model.target if c.goal == "ema" else model.online)(obs[later])
     if c.lags == 1: return model.predictor(z), z_next, dict()
     return ahead(model.predictor, z[:, None], lags), z_next, dict(lags=lags, progress=progress)
 
@@ -159,10 +163,10 @@ def _check_one_speed(config, world):
     if config.refine and world.slowest != world.fastest: raise wrong("world", f"{world.name!r}, where speeds differ", f"one of one speed: {config.recipe!r} learns fixed frequencies and refines them (for many speeds there is the recipe 'varied'; refine=0 trains anyway)")
 
 # %% ../nbs/06_train.ipynb #ed29f667
-_rotor = Config(recipe="rotor", length=96, predictor="rotor", lags=48, schedule="one-cycle", lr=3e-3, batch=128, steps=3000, covariance_weight=.1,
+_rotor = Config(recipe="rotor", length=96, predictor="rotor", lags=48, schedule="one-cycle", lr=3e-3, batch=128, steps=3000, anti_collapse="ema+vicreg", covariance_weight=.1,
                 refine=4096, decoder_steps=2500, decoder_lr=3e-3, probe_lr=.1)
 _varied = replace(_rotor, recipe="varied", episodes=2000, length=256, context=8, glimpses=4, encoder_hidden=(240, 128), predictor_hidden=(128,), invariants=20,
-                  lags=192, targets=2, reach=50., contrast_weight=1., variance_weight=2., covariance_weight=0., batch=128, lr=2e-3, steps=18_000, refine=0, decoder_steps=4000, decoder_lr=2e-3)
+                  lags=192, targets=2, reach=50., contrast_weight=1., anti_collapse="ema+var", variance_weight=2., covariance_weight=Config.covariance_weight, batch=128, lr=2e-3, steps=18_000, refine=0, decoder_steps=4000, decoder_lr=2e-3)
 RECIPES = {
     "rotor": _rotor,                                                # The default: a predictor that can only turn
     "varied": _varied,                                              # Its speed-aware form, for logos of any speed
@@ -184,8 +188,15 @@ def as_config(
     if not isinstance(config, Config): raise wrong("recipe", f"a {type(config).__name__}", known)
     if unknown := set(changes) - set(Config.__dataclass_fields__): raise wrong("fit", f"unknown fields {sorted(unknown)}", "fields of Config")
     changed = {k: v for k,v in changes.items() if v is not None and v != getattr(config, k)}
+    _check_heard(replace(config, **changed), changed)
     if set(changed) - {"seed"} and config.recipe in RECIPES: changed.setdefault("recipe", f"{config.recipe}, changed")
     return replace(config, **changed)
+
+def _check_heard(config, changed):
+    "A weight that nothing reads is a mistake, not a setting."
+    heard = dict(tau=config.goal == "ema", variance_weight=config.spread in ("var", "vicreg"), covariance_weight=config.spread == "vicreg", sigreg_weight=config.spread == "sigreg")
+    for name,read in heard.items():
+        if name in changed and not read: raise wrong(f"Config.{name}", changed[name], f"none with anti_collapse={config.anti_collapse!r}, which doesn't read it")
 
 # %% ../nbs/06_train.ipynb #0edda08a
 def home_of(
@@ -217,7 +228,7 @@ def fit(
         model = WorldModel(config, world, predictor)
         if on_model: on_model(model)
         hook = partial(_remember, model.history, on_step)
-        train_jepa(model, obs, hook, loss)
+        train_jepa(model, obs, hook, loss, labels(states, config.context))
         if config.refine: refine(model)
         if config.decoder_steps: train_decoder(model, obs, hook)
         if config.probe_steps: train_probe(model, obs, labels(states, config.context)[:, :2], hook)

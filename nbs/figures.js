@@ -1,6 +1,14 @@
 // Figures follow the page from light to dark: transparent paper, the page's ink, quiet grids. (Their lines keep the book's colours.)
+// On a phone the legend goes below the plot, and a long title into several lines.
 (() => {
   const dark = () => document.documentElement.classList.contains("quarto-dark") || document.body.classList.contains("quarto-dark");
+  const folded = title => (title.match(/.{1,40}(?=\s|$)/g) || [title]).map(line => line.trim()).join("<br>");
+  const narrow = figure => {
+    if (figure.clientWidth > 520 || !figure._fullLayout || figure.layout.polar) return;
+    const title = folded((figure.layout.title?.text || "").replaceAll("<br>", " ")), lines = title.split("<br>").length, keys = figure._fullLayout.showlegend ? figure.data.filter(trace => trace.showlegend !== false).length : 0;
+    Plotly.relayout(figure, {"title.text": title, "title.font.size": 13, "margin.t": 22 + 18*lines, "margin.r": 10, "margin.l": 48, height: Math.max(figure._fullLayout.height, 300) + 12*keys,
+                             "legend.orientation": "h", "legend.x": 0, "legend.y": -.28, "legend.yanchor": "top", "legend.font.size": 11});
+  };
   const dress = () => {
     const ink = dark() ? "#e6e8eb" : "#2a2d33", grid = dark() ? "#3a3f47" : "#e3e6ea";
     for (const figure of document.querySelectorAll(".plotly-graph-div")) {
@@ -11,6 +19,6 @@
       Plotly.relayout(figure, changes);
     }
   };
-  addEventListener("load", dress);
+  addEventListener("load", () => { dress(); document.querySelectorAll(".plotly-graph-div").forEach(narrow); });
   new MutationObserver(dress).observe(document.documentElement, {attributes: true, attributeFilter: ["class"]});
 })();

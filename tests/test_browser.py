@@ -11,7 +11,7 @@ import pytest
 
 top = Path(__file__).parent.parent
 shots = top/".screenshots"
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]   # one server for all of them
+pytestmark = pytest.mark.browser
 PAGES = "Live", "Horizon", "Surprise lab", "Inside", "Train"
 
 

@@ -22,7 +22,7 @@ from dvd_jepa.train import fit
 from dvd_jepa.world import World, inject, video
 from PIL import Image
 
-QUICK = ["--steps", "20"]
+QUICK = ["--steps", "20", "--anti-collapse", "ema+sigreg"]
 
 
 def start(*args, cwd=None, module=None, columns=120, **how):
@@ -60,7 +60,7 @@ def test_train_fills_the_run_folder(run):
     assert sorted(p.name for p in run.iterdir()) == ["dream.gif", "metrics.json", "model.safetensors", "surprise.png"]
     metrics = json.loads((run/"metrics.json").read_text())
     assert {"config", "versions", "seconds", "published", "forecast", "probe", "surprise", "collapse"} <= set(metrics)
-    assert metrics["seconds"]["train"] > 0 and metrics["config"]["steps"] == 20
+    assert metrics["seconds"]["train"] > 0 and metrics["config"]["steps"] == 20 and metrics["config"]["anti_collapse"] == "ema+sigreg"
     assert Image.open(run/"dream.gif").n_frames == 42
     assert Image.open(run/"surprise.png").size[0] > 600
 
@@ -144,7 +144,7 @@ def test_dream_and_export(small, tmp_path):
 
 
 def test_pure_draws_without_a_decoder():
-    code, out, err = dvd_jepa("pure", *QUICK)
+    code, out, err = dvd_jepa("pure", "--steps", "20")
     assert code == 0, err
     pictures = [block for block in out.split("\n\n") if block.lstrip().startswith("frame ")]
     assert len(pictures) == 8 and all("o" in p.split("\n", 1)[1] or "@" in p for p in pictures), "reality is in every picture"
@@ -177,6 +177,7 @@ def test_help_teaches():
 def test_wrong_calls_get_one_line(tmp_path, fails):
     fails("train", "--recipe", "clasic", says="received 'clasic', expected one of")
     fails("train", "--world", "flat", says="received 'flat', expected one of")
+    fails("train", "--anti-collapse", "hope", says="Config.anti_collapse: received 'hope', expected one of none, var")
     fails("train", "--seed", "-1", says="Config.seed: received -1")
     fails("train", "--world", "fast", says="never trained on")
     fails("monitor", tmp_path/"video.npy", "--inject", "kick", says="one or the other")
@@ -284,16 +285,16 @@ def test_demo_opens_the_dashboard(small):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals work otherwise on Windows")
-@pytest.mark.parametrize("blow", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("blow", ["SIGTERM", "SIGKILL"])   # by name: Windows has no SIGKILL
 @pytest.mark.parametrize("moment", ["training", "writing"])
 def test_a_killed_training_leaves_no_half_written_file(tmp_path, blow, moment):
     folder = tmp_path/"run"
     process = start("train", "--recipe", "pure", "--steps", 100, "--out", folder)
     deadline = time.time() + 120
     while time.time() < deadline and not (folder.exists() if moment == "training" else (folder/"model.safetensors").exists()): time.sleep(.01)
-    process.send_signal(blow)
+    process.send_signal(getattr(signal, blow))
     process.communicate(timeout=60)
     assert process.returncode != 0, "it was killed, not done"
     assert not (folder/"metrics.json").exists(), "the metrics come last"
     if moment == "writing": assert dvd_jepa("dream", folder, "--out", tmp_path)[0] == 0, "the weights are whole"
-    if blow == signal.SIGTERM: assert not [p.name for p in folder.iterdir() if p.name.startswith(".")]
+    if blow == "SIGTERM": assert not [p.name for p in folder.iterdir() if p.name.startswith(".")]

@@ -355,11 +355,15 @@ def test_a_training_is_watched_and_taken_along(monkeypatch, tmp_path):
     at = opened(monkeypatch, "training")
     at.selectbox(key="recipe").select("pure").run()
     knob(at, "steps pure", 120)
-    at.run()
+    at.selectbox(key="how pure").select("sigreg").run()
+    assert {s.key for s in at.slider} == {"sigreg pure"}, "weights that nothing reads aren't offered"
+    at.selectbox(key="how pure").select("none").run()
+    assert not at.slider
     at.button(key="start").click().run()
     assert at.session_state.job.alive and at.button(key="start").disabled
     fine(trained(at))
     job = at.session_state.job
+    assert job.config.anti_collapse == "none" and any("red-badge[complete collapse]" in m.value for m in at.markdown), "it says what became of the latents"
     assert [s["step"] for s in job.steps if s["phase"] == "jepa"] == [50, 100, 120] and all(np.isfinite(list(s["off"].values())).all() for s in job.steps if s["phase"] == "jepa")
     assert [c.proto.id.split("-")[-1] for c in at.get("plotly_chart")] == ["loss", "off", "std", "rank", "trail"]
     at.text_input(key="name").set_value("../mine").run()

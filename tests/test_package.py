@@ -1,5 +1,6 @@
 "What is shipped: a wheel that holds all it needs, and one version everywhere."
 import configparser
+import json
 import subprocess
 import sys
 import tarfile
@@ -44,7 +45,11 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
 
 def test_the_source_archive_can_be_built_from(source, tmp_path):
     subprocess.run([sys.executable, "setup.py", "-q", "sdist", "-d", tmp_path], cwd=source, check=True, capture_output=True)
-    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as tar: names = {name.split("/", 1)[-1] for name in tar.getnames()}
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as tar:
+        names = {name.split("/", 1)[-1] for name in tar.getnames()}
+        tar.extractall(tmp_path/"unpacked", filter="data")
+    done = subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", tmp_path, next((tmp_path/"unpacked").iterdir())], capture_output=True, text=True)
+    assert done.returncode == 0 and len(list(tmp_path.glob("*.whl"))) == 1, done.stderr
     assert {"setup.py", "settings.ini", "README.md", "dvd_jepa/surprise.py", "dvd_jepa/weights/rotor.safetensors"} <= names
 
 def test_a_package_index_can_show_the_readme(wheel):
@@ -57,3 +62,16 @@ def test_one_version_everywhere():
     version = settings["DEFAULT"]["version"]
     assert dvd_jepa.__version__ == version == yaml.safe_load((top/"CITATION.cff").read_text())["version"]
     assert f"## {version}" in (top/"CHANGELOG.md").read_text(encoding="utf-8")
+
+def test_a_notebook_in_colab_fetches_and_finds_the_project(source, tmp_path):
+    "What the hidden cell of each notebook does there, with this checkout in the place of the clone: an install that a kernel that is already running can import."
+    cells = ["".join(c["source"]) for p in sorted((top/"nbs").rglob("*.ipynb")) for c in json.loads(p.read_text(encoding="utf-8"))["cells"] if "google.colab" in "".join(c["source"])]
+    assert len(cells) == len(list((top/"nbs").rglob("*.ipynb"))) and {c.replace("nbs/studies", "nbs") for c in cells} == {cells[0].replace("nbs/studies", "nbs")}
+    assert "pip install -q /content/dvd-jepa" in cells[0] and "-e" not in cells[0].split("pip install")[1]
+    says = subprocess.run([sys.executable, "-S", "-c", f"""
+import subprocess, sys
+sys.path[:] = [p for p in sys.path if "site-packages" not in p] + [{str(tmp_path)!r}]       # a kernel that knows nothing of the project, and a place that it looks into
+subprocess.run([{sys.executable!r}, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", {str(tmp_path)!r}, {str(source)!r}], check=True)
+import importlib.util
+print(importlib.util.find_spec("dvd_jepa").origin)"""], capture_output=True, text=True, cwd=tmp_path)
+    assert says.returncode == 0 and says.stdout.strip() == str(tmp_path/"dvd_jepa"/"__init__.py"), says.stderr

@@ -1,6 +1,6 @@
 // The demo page: one logo, one model, one monitor, and the controls. The networks are model.js, the pictures stage.js.
-import {Model, Monitor, Reality, VIOLATIONS, atCorner, centroid, render, step, trueCorner, unpack} from "./model.js";
-import {Stage, dreamCaption} from "./stage.js";
+import {Model, Monitor, Reality, VIOLATIONS, atCorner, centroid, render, trueCorner, unpack} from "./model.js";
+import {Stage, dreamCaption, words} from "./stage.js";
 
 const SPEEDS = [2, 5, 10, 15, 30, 60], WITHIN = 1000, LOOKS = 10;   // frames a second; frames that the oracle looks ahead, and so many of them in one frame's time
 const AHEAD = [10, 30, 100, 1_000, 10_000, 100_000, 1_000_000];
@@ -30,11 +30,12 @@ class Show {
   constructor(stage, model, random) {
     Object.assign(this, {stage, model, monitor: new Monitor(model), reality: new Reality(model.world, random), t: 0, closed: null, far: null});
     stage.clear();
+    stage.caption("reality", "Reality");
     for (let i = 0; i < model.context + 1; i++) this.last = this.monitor.update(this.now = this.reality.next().frame);
     this.ask();
   }
   ask() {
-    const left = trueCorner(this.model.world, this.reality.state, WITHIN);
+    const left = trueCorner(this.reality, WITHIN);
     Object.assign(this, {oracle: new Oracle(this.model, this.last.z, this.t), truly: left === null ? null : this.t + left, asked: this.t});
   }
   // one frame
@@ -42,18 +43,20 @@ class Show {
     const {model} = this, open = $("eyes").checked, {frame, struck, corner} = this.reality.next();
     this.now = frame;
     this.t++;
-    if (open && this.closed) { this.monitor.skip(); this.closed = null; }
     if (!open && !this.closed) this.closed = {start: this.last.z, z: this.last.z, count: 0};
-    const seen = open ? this.monitor.update(frame) : null, dreamed = open ? seen.foreseen : this.asleep();
-    if (seen) this.last = seen;
+    if (!open) this.waking = false;
+    else if (this.closed && !this.waking) { this.monitor.skip(); this.waking = true; }
+    const look = open ? this.monitor.update(frame) : null, awake = look !== null && look.score !== null;   // it dreams on until it has seen enough to expect anything
+    const seen = awake ? look : null, dreamed = awake ? seen.foreseen : this.asleep();
+    if (awake) { this.last = seen; this.closed = null; this.waking = false; }
     if (struck) this.struckAt = this.t;
     this.oracle.look();
     const broken = this.struckAt !== undefined && this.t <= this.struckAt + 70 && this.t % 10 === 0, used = x => x !== null && x !== undefined && x < this.t;
-    if (open && (broken || used(this.truly) || used(this.oracle.found) || this.t > this.asked + WITHIN/2)) this.ask();
-    const draw = $("decoder").checked, picture = draw || !open ? model.decode(dreamed) : null, left = x => x === null || x === undefined ? x : x < this.t ? null : x - this.t;
-    this.moment = {t: this.t, reality: grey(frame), dream: draw ? grey(picture) : null, z: Array.from(dreamed), seen: open ? Array.from(seen.z) : null, score: open ? seen.score : null,
-                   alarm: open && seen.alarm, lost: open && seen.lost, struck, corner, told: left(this.oracle.found), truly: left(this.truly),
-                   shut: open ? 0 : this.closed.count, off: open ? null : this.off(picture, this.reality.state.p)};
+    if (awake && (broken || used(this.truly) || used(this.oracle.found) || this.t > this.asked + WITHIN/2)) this.ask();
+    const draw = $("decoder").checked, picture = draw || !awake ? model.decode(dreamed) : null, left = x => x === null || x === undefined ? x : x < this.t ? null : x - this.t;
+    this.moment = {t: this.t, reality: grey(frame), dream: draw ? grey(picture) : null, z: Array.from(dreamed), seen: awake ? Array.from(seen.z) : null, score: awake ? seen.score : null,
+                   alarm: awake && seen.alarm, lost: awake && seen.lost, struck, corner, told: left(this.oracle.found), truly: left(this.truly),
+                   shut: awake ? 0 : this.closed.count, off: awake ? null : this.off(picture, this.reality.state.p)};
     this.stage.caption("dream", dreamCaption(this.moment, draw));
     this.stage.show(this.moment, model.threshold);
     this.stage.tell(this.moment);
@@ -68,16 +71,20 @@ class Show {
   // reality stands still, the latent rolls on, then both are compared
   rush(n) {
     const steps = [...new Set([...Array.from({length: Math.min(n, 60)}, (_, i) => i + 1), ...Array.from({length: Math.min(n, 30)}, (_, i) => n - Math.min(n, 30) + 1 + i)])].sort((a, b) => a - b);
-    let z = this.last.z, k = 0, state = this.reality.state;
-    const path = steps.map(s => { z = this.model.rotor ? this.model.predict(this.last.z, s) : this.model.predict(z, s - k); k = s; return z; });
-    for (let i = 0; i < n; i++) state = step(this.model.world, state);
-    this.far = {n, steps, path, at: -1, frozen: grey(this.now), real: render(this.model.world, state.p), p: state.p};
+    const {rotor} = this.model, from = this.closed ? rotor ? this.closed.start : this.closed.z : this.last.z, past = this.closed && rotor ? this.closed.count : 0;   // what it dreams of now
+    let z = from, k = 0;
+    const path = steps.map(s => { z = rotor ? this.model.predict(from, past + s) : this.model.predict(z, s - k); k = s; return z; }), twin = this.reality.copy();
+    for (let i = 0; i < n; i++) twin.move();
+    this.far = {n, steps, path, at: calm ? steps.length - 2 : -1, frozen: grey(this.now), real: render(this.model.world, twin.state.p), p: twin.state.p};
   }
   rushOn(seconds) {
     const f = this.far, before = Math.floor(f.at);
     f.at = Math.min(f.steps.length - 1, f.at + seconds*Math.max(12, f.steps.length/4));
     if (Math.floor(f.at) === before) return;
-    const i = Math.max(0, Math.floor(f.at)), done = i === f.steps.length - 1, picture = this.model.decode(f.path[i]);
+    this.drawFar();
+  }
+  drawFar() {
+    const f = this.far, i = Math.max(0, Math.floor(f.at)), done = i === f.steps.length - 1, picture = this.model.decode(f.path[i]);
     this.stage.caption("reality", done ? `Reality · frame ${count(this.t + f.n)}` : `Reality · frozen at frame ${count(this.t)}`);
     this.stage.caption("dream", `Dream · ${count(f.steps[i])} ahead`);
     this.stage.screens(done ? grey(f.real) : f.frozen, $("decoder").checked ? grey(picture) : null);
@@ -87,30 +94,44 @@ class Show {
                         : `Reality stands still; the dream goes on, step ${count(f.steps[i])} of ${count(f.n)}.`);
     this.stage.root.dataset.ahead = f.steps[i];
   }
-  wake() { this.far = null; this.stage.caption("reality", "Reality"); this.stage.say(""); }
+  wake() { this.far = null; this.stage.say(""); this.redraw(); }
+  // the moment as it was, under the switches as they are now
+  redraw() {
+    const m = this.moment, drawn = $("decoder").checked;
+    this.stage.caption("reality", "Reality");
+    this.stage.caption("dream", dreamCaption(m, drawn));
+    this.stage.screens(m.reality, drawn ? grey(this.model.decode(Float32Array.from(m.z))) : null);
+    this.stage.latent(m.z, m.seen);
+  }
 }
 
-const stage = new Stage($("stage")), models = {};
-let show = null, playing = !matchMedia("(prefers-reduced-motion: reduce)").matches, last = performance.now(), credit = 0;
+const stage = new Stage($("stage")), models = {}, calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+let show = null, playing = !calm, last = performance.now(), credit = 0;
 
 async function start() {
   const name = $("weights").value;
   try { models[name] ??= await load(name); }
-  catch (error) { stage.say(`The weights can't be loaded (${error.message}). Is the page served, and not opened as a file?`); return; }
+  catch (error) {
+    stage.say(`The weights ${name} can't be loaded (${error.message}). Is the page served, and not opened as a file?`);
+    if (show) $("weights").value = Object.keys(models).find(other => models[other] === show.model);
+    return;
+  }
+  if ($("weights").value !== name) return;   // another choice was made while these came
   show = new Show(stage, models[name]);
   const most = models[name].rotor ? AHEAD.length : 4;
   $("ahead").replaceChildren(...AHEAD.slice(0, most).map(n => new Option(count(n), n, n === 100, n === 100)));
   stage.caption("unit", `times the usual, log scale · dashed: the threshold, for ${1000*models[name].about.false_alarms} false alarm in 1,000 clean frames`);
   stage.caption("latent", `Latent · ${models[name].dim} numbers`);
   show.next();
-  if (!playing) stage.say("Paused, as your system asks for less motion. Press Play to watch.");
+  if (!playing) stage.say(calm ? "Paused, as your system asks for less motion. Press Play to watch." : "Paused.");
   buttons();
 }
 
 function buttons() {
   $("play").textContent = playing ? "Pause" : "Play";
   $("dream").textContent = show?.far ? "Wake up" : "Dream";
-  $("inject").disabled = !playing || Boolean(show?.far);
+  $("inject").disabled = Boolean(show?.far);
+  $("inject").textContent = `Inject ${$("kind").value}`;
   $("play").disabled = Boolean(show?.far);
   $("speed-says").textContent = SPEEDS[$("speed").value];
 }
@@ -128,21 +149,36 @@ function tick(now) {
 
 const doings = {
   play: () => { playing = !playing; stage.say(""); },
-  new: () => { show = new Show(stage, show.model); if (!playing) show.next(); },
-  inject: () => show.reality.strike($("kind").value, Number($("magnitude").value)),
-  dream: () => show.far ? show.wake() : show.rush(Number($("ahead").value)),
+  new: () => { show = new Show(stage, show.model); show.next(); },
+  inject: () => {
+    show.reality.strike($("kind").value, Number($("magnitude").value));
+    if (playing) return;
+    show.next();
+    stage.say(show.reality.wanted ? "It waits for a moment in mid-air. Press Play." : `One frame on. ${words(show.moment)} Press Play to see the rest.`);
+  },
+  dream: () => {
+    if (show.far) show.wake();
+    else if (show.reality.brokenFor) stage.say(`Reality is broken: what it would show is no test of the dream. It will be mended in ${show.reality.brokenFor} frames.`);
+    else show.rush(Number($("ahead").value));
+  },
 };
 for (const [id, doing] of Object.entries(doings)) $(id).onclick = () => { if (show) { doing(); buttons(); } };
 $("weights").onchange = start;
 $("speed").oninput = buttons;
-$("decoder").onchange = () => { if (!playing && show?.moment) stage.screens(show.moment.reality, $("decoder").checked ? grey(show.model.decode(Float32Array.from(show.moment.z))) : null); };
-$("kind").replaceChildren(...Object.entries(VIOLATIONS).map(([kind, v]) => new Option(`${kind}: it ${v.says}`, kind)));
-$("kind").onchange = () => { const v = VIOLATIONS[$("kind").value], usual = v.magnitudes[v.at ?? 3]; $("magnitude").replaceChildren(...v.magnitudes.map(m => new Option(`${m} ${v.unit}`, m, m === usual, m === usual))); };
+$("decoder").onchange = () => { if (show?.far) show.drawFar(); else if (!playing && show?.moment) show.redraw(); };
+$("eyes").onchange = () => { if (!playing && !show?.far) stage.say(`From the next frame on its eyes are ${$("eyes").checked ? "open" : "shut"}. Press Play.`); };
+$("kind").replaceChildren(...Object.entries(VIOLATIONS).map(([kind, v]) => new Option(kind, kind)));
+$("kind").onchange = () => {
+  const v = VIOLATIONS[$("kind").value], usual = v.magnitudes[v.at ?? 3];
+  $("says").textContent = `The logo: it ${v.says}.`;
+  $("inject").textContent = `Inject ${$("kind").value}`;
+  $("magnitude").replaceChildren(...v.magnitudes.map(m => new Option(`${m} ${v.unit}`, m, m === usual, m === usual)));
+};
 $("kind").onchange();
 addEventListener("keydown", event => {
-  if (event.target.closest("select, input") || event.metaKey || event.ctrlKey || event.altKey) return;
-  const id = {" ": "play", n: "new", i: "inject", d: "decoder", e: "eyes"}[event.key];
-  if (!id || (event.key === " " && event.target.closest("button"))) return;
+  if (!$("keys").checked || event.repeat || event.target.closest("select") || event.metaKey || event.ctrlKey || event.altKey) return;   // in a list, letters choose
+  const id = {" ": "play", n: "new", i: "inject", d: "decoder", e: "eyes"}[event.key.toLowerCase()];
+  if (!id || (event.key === " " && event.target.closest("button, [type=checkbox]"))) return;
   event.preventDefault();
   $(id).click();
 });

@@ -118,7 +118,7 @@ export class Monitor {
     this.rings = quiet ? 0 : this.rings + (high ? 1 : 0);
     this.lost = (this.lost || this.rings > this.patience) && !quiet;
     this.expected = model.predict(z);
-    return {score, alarm: high && !this.lost, lost: this.lost, z, foreseen: foreseen || this.expected};
+    return {score, alarm: high && !this.lost, lost: this.lost, z, foreseen: judged ? foreseen : null};
   }
 }
 
@@ -168,18 +168,28 @@ export class Reality {
     const speed = () => world.slowest + random()*(world.fastest - world.slowest);
     Object.assign(this, {world, random, state: {p: [f(draw()), f(draw())], v: [f(sign()*speed()), f(sign()*speed())]}, broken: null, wanted: null});
     this.pace = this.state.v.map(Math.abs);
+    this.before = this.state.v;   // the velocity of the last move
   }
+  get brokenFor() { return this.wanted ? MENDED : this.broken ? Math.max(0, this.lasts() - this.broken.age) : 0; }   // frames until it is mended
+  lasts() { return Math.max(MENDED, this.broken.kind === "freeze" ? this.broken.magnitude : 0); }
+  // the same reality, to look into its future
+  copy() { return Object.assign(Object.create(Reality.prototype), this, {wanted: null, broken: this.broken && {...this.broken}}); }
   strike(kind, magnitude) { this.wanted = {kind, magnitude}; }
   // the next frame, and what has just broken, if anything has
   next() {
-    const {world} = this, midAir = () => { const a = step(world, this.state), b = step(world, a); return [a, b].every(s => s.v.every((x, i) => x === this.state.v[i])); };
+    const struck = this.move();
+    return {frame: this.painted(this.broken, this.broken ? this.broken.age : 0), struck, corner: atCorner(this.world, this.state.p)};
+  }
+  move() {
+    const {world} = this, same = v => v.every((x, i) => x === this.state.v[i]);
+    const midAir = () => { const a = step(world, this.state), b = step(world, a); return same(this.before) && same(a.v) && same(b.v); };
     let struck = null;
     if (this.wanted && (!["reverse", "kick", "swerve"].includes(this.wanted.kind) || midAir())) { this.begin(this.wanted); struck = this.wanted.kind; this.wanted = null; }
-    const b = this.broken;
-    if (b && b.age >= Math.max(MENDED, b.kind === "freeze" ? b.magnitude : 0)) { this.mend(); }
+    if (this.broken && this.broken.age >= this.lasts()) this.mend();
     const how = this.broken, age = how ? ++how.age : 0;
+    this.before = this.state.v;
     if (!(how && how.kind === "freeze" && age <= how.magnitude)) this.state = step(world, this.state, how && how.kind === "tunnel" ? how.magnitude : 0);
-    return {frame: this.painted(how, age), struck, corner: atCorner(world, this.state.p)};
+    return struck;
   }
   begin({kind, magnitude: m}) {
     this.mend();
@@ -191,7 +201,10 @@ export class Reality {
     }
     if (kind === "reverse" || kind === "kick") this.state = {p, v: v.map(x => f(x*(kind === "kick" ? m : -m)))};
     if (kind === "swerve") { const a = m*Math.PI/180*(this.random() < .5 ? -1 : 1), c = Math.cos(a), s = Math.sin(a); this.state = {p, v: [f(c*v[0] - s*v[1]), f(s*v[0] + c*v[1])]}; }
-    if (kind === "ghost") this.broken.other = new Reality(world, this.random);
+    if (kind === "ghost") {   // the farthest of eight, as in chapter 02
+      const far = other => Math.hypot(...other.state.p.map((x, i) => x - p[i]));
+      this.broken.other = Array.from({length: 8}, () => new Reality(world, this.random)).reduce((a, b) => far(b) > far(a) ? b : a);
+    }
   }
   mend() {
     const {world} = this;
@@ -229,12 +242,9 @@ function unbias(world, found) {
   return places[low] + (found - seen[low])/(seen[high] - seen[low])*(places[high] - places[low]);
 }
 
-// Frames to the next corner, from the latent dream alone (null: none within), and as the world will have it.
-export function nextCorner(model, z, within, from = 1) {
-  for (let k = from; k <= within; k++) if (atCorner(model.world, centroid(model.world, model.decode(model.predict(z, k))))) return k;
-  return null;
-}
-export function trueCorner(world, state, within) {
-  for (let k = 1; k <= within; k++) { state = step(world, state); if (atCorner(world, state.p)) return k; }
+// Frames to the next corner, as the world will have it (null: none within).
+export function trueCorner(reality, within) {
+  const twin = reality.copy();
+  for (let k = 1; k <= within; k++) { twin.move(); if (atCorner(twin.world, twin.state.p)) return k; }
   return null;
 }

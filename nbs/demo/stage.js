@@ -111,8 +111,8 @@ export class Stage {
   }
   // What a moment calls for; an alarm or a corner stays to be read for a while.
   tell(m) {
-    const text = words(m);
-    if (text || performance.now() - Math.max(this.rang, this.cheered) > 4000) this.say(text);
+    const text = words(m), stale = !m.shut && this.status.textContent.startsWith("Eyes shut");
+    if (text || stale || performance.now() - Math.max(this.rang, this.cheered) > 4000) this.say(text);
   }
   caption(where, text) { if (this.captions[where].textContent !== text) this.captions[where].textContent = text; }
 
@@ -141,6 +141,7 @@ export class Stage {
     this.shown++;
     this.root.dataset.shown = this.shown;
     this.root.dataset.frame = m.t;
+    if (m.struck) this.root.dataset.struck = m.struck;
   }
   corner(m) {
     const says = frames => frames === null ? "none near" : frames <= 0 ? "now" : `${frames} frame${frames === 1 ? "" : "s"}`;

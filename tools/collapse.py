@@ -1,0 +1,121 @@
+"The grid of study 20: every way to keep latents from collapsing, on two worlds, over five training seeds. Runs that are done are kept; a stop loses those that were going."
+import argparse
+import json
+import multiprocessing
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, replace
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")   # each process trains on one thread
+
+import dvd_jepa.train as train_module
+import torch
+from dvd_jepa.core import ANTI_COLLAPSE, TEST_SEED, Config, atomic_write
+from dvd_jepa.dream import training_sample
+from dvd_jepa.evaluate import horizon_report
+from dvd_jepa.losses import CollapseMeter, diagnose
+from dvd_jepa.probe import ridge
+from dvd_jepa.train import RECIPES, fit
+from dvd_jepa.world import WORLDS, simulate
+
+KEPT = Path(__file__).parent.parent/"nbs"/"studies"/"results"/"20_collapse.json"
+BUDGET = dict(batch=128, steps=1200, decoder_steps=600, probe_steps=0)                  # of the published recipe's 256, 2,500 and 2,000
+SEEDS, STEPS, EPISODES, LOOKS, SEEN = range(5), 60, 300, (0, 50, 150, 400, 1200), 120   # LOOKS: steps at which SEEN observations are drawn
+
+# Asked up to 96 or 192 frames ahead, of a predictor that never changes half of the latents: questions that a model without a position can answer well
+_far = replace(RECIPES["varied"], contrast_weight=0., variance_weight=1., targets=1, episodes=400, length=224, batch=128, steps=1500, decoder_steps=600, probe_steps=0)
+FAR = {"far, ema+var": replace(_far, recipe="collapse study, far", lags=96, reach=50., invariants=20),
+       "far, ema+vicreg": replace(_far, recipe="collapse study, far", lags=192, reach=0., invariants=16, anti_collapse="ema+vicreg")}
+
+
+def jobs():
+    "Name → (config, world): the grid, one change at a time; then the runs that std and rank call healthy."
+    base, worlds = replace(Config(), recipe="collapse study", **BUDGET), ("classic", "varied")
+    grid = {f"{how}, {world}, {seed}": (replace(base, anti_collapse=how, seed=seed), world) for seed in SEEDS for world in worlds for how in ANTI_COLLAPSE}
+    return grid | {f"{how}, varied, {seed}": (replace(config, seed=seed), "varied") for seed in SEEDS for how,config in FAR.items()}
+
+
+class Looks:
+    "Where the latents of the same few observations lie as training goes on, on their two main axes."
+    def __init__(self, model):
+        self.model, self.pictures, k = model, [], model.context
+        frames, self.states = simulate(model.world, SEEN, k, TEST_SEED)
+        self.frames = frames[:, :k]
+        self.take(0)
+
+    def take(self, step):
+        z = self.model.encode(self.frames)[:, 0].double()
+        z = z - z.mean(0)
+        self.pictures.append(dict(step=step, std=short(z.std(0).mean()), at=(z @ torch.linalg.svd(z, full_matrices=False).Vh[:2].T).mul(100).round().int().tolist()))
+
+    def __call__(self, step):
+        if step.phase == "jepa" and step.step in LOOKS: self.take(step.step)
+
+
+def short(x): return float(f"{float(x):.4g}")
+
+def one(config, world):
+    "Train one model and ask held-out episodes what became of its latents."
+    start, looks, history = time.perf_counter(), [], []
+    def on_step(step):
+        looks[0](step)
+        if step.phase == "jepa": history.append([step.step, short(step.std), short(step.rank)])
+    model = fit(config, WORLDS[world], on_model=lambda model: looks.append(Looks(model)), on_step=on_step)
+    trained, k, meter = time.perf_counter()-start, config.context, CollapseMeter(memory=10**9)
+    frames, states = simulate(WORLDS[world], EPISODES, k+STEPS, TEST_SEED)
+    z, y, (known, truth) = model.encode(frames), states[:, k-1:].flatten(0, 1), training_sample(model.world, config)
+    meter.update(z)
+    now, line = meter.read(), ridge(model.encode(known).flatten(0, 1), truth[:, k-1:].flatten(0, 1), 1e-6)
+    r2 = dict(zip(meter.names, (1-(line(z.flatten(0, 1))-y).square().mean(0)/y.var(0)).tolist()))
+    dream, std = horizon_report(model, n=EPISODES, looks=range(1, STEPS+1)), now.std.mean().item()
+    return dict(config=json.loads(json.dumps(asdict(config))), world=world, seconds=short(trained), std=short(std), rank=short(now.rank), isotropy=short(now.isotropy), r2={k: short(v) for k,v in r2.items()},
+                diagnosis=diagnose(std, now.rank, config.latent, r2), mse_1=dream["mse"][0], valid_horizon=dream["valid_horizon"], history=history,
+                pictures=looks[0].pictures if config.seed == 0 and config.context == 2 else None)
+
+
+def meter_cost(steps=300):
+    "Share of a training step that the meter takes, in one run: it is fed twelve times as often, and what that adds is divided by eleven."
+    def seconds(times):
+        class Often(CollapseMeter):
+            def update(self, z, labels=None):
+                for _ in range(times): super().update(z, labels)
+        plain, train_module.CollapseMeter, start = train_module.CollapseMeter, Often, time.perf_counter()
+        try: fit("classic", steps=steps, decoder_steps=0, probe_steps=0)
+        finally: train_module.CollapseMeter = plain
+        return time.perf_counter()-start
+    seconds(1)
+    rounds = [(seconds(1), seconds(12)) for _ in range(3)]
+    return short(sorted((often-once)/11/once for once,often in rounds)[1])
+
+
+def write_lines(about, runs):
+    "One run a line, so that a change of one can be seen."
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(run, separators=(',', ':'))}" for name,run in runs.items())
+    with atomic_write(KEPT) as tmp: tmp.write_text(json.dumps(about)[:-1] + ', "runs": {\n' + lines + "\n}}\n", encoding="utf-8")
+
+
+def main(workers, again=False):
+    "Run what is not kept yet, and keep each result at once."
+    kept = {} if again or not KEPT.is_file() else json.loads(KEPT.read_text(encoding="utf-8"))
+    wanted = jobs()
+    done = {name: r for name,r in kept.get("runs", {}).items() if name in wanted and (r["config"], r["world"]) == (json.loads(json.dumps(asdict(wanted[name][0]))), wanted[name][1])}
+    cost = kept.get("meter_cost") or meter_cost()
+    def keep(): write_lines(dict(data=dict(seeds=list(SEEDS), episodes=EPISODES, steps=STEPS, seed=TEST_SEED), meter_cost=cost), {name: done[name] for name in wanted if name in done})
+    start, before = time.perf_counter(), len(done)
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        going = {pool.submit(one, *job): name for name,job in wanted.items() if name not in done}
+        for future in as_completed(going):
+            done[going[future]] = future.result()
+            keep()
+            print(f"{len(done)} of {len(wanted)}  {time.perf_counter()-start:4.0f} s  {going[future]}: {done[going[future]]['diagnosis']}", flush=True)
+    keep()
+    print(f"{len(done)-before} runs in {time.perf_counter()-start:.0f} s; kept in {KEPT}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1), help="processes that train side by side")
+    parser.add_argument("--again", action="store_true", help="forget what is kept")
+    main(**vars(parser.parse_args()))
