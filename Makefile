@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test install book readme weights baselines yardsticks collapse docs preview picture sessions bench clean
+.PHONY: demo test install book readme weights baselines yardsticks collapse figures paper docs preview picture sessions bench clean
 
 demo: $(STAMP)            ## train if need be, and open the dashboard
 	$(BIN)/dvd-jepa demo $(DEMO)
@@ -39,6 +39,17 @@ collapse: $(STAMP)        ## study 20: train every way against collapse that isn
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh -e -c 'export OMP_NUM_THREADS=1 PLOTLY_RENDERER=plotly_mimetype+notebook_connected; \
 	  jupyter nbconvert --log-level WARN --CoalesceStreamsPreprocessor.enabled=True --to notebook --execute --inplace nbs/studies/20_collapse.ipynb; \
 	  python tools/book.py; nbdev_clean; python tools/readme.py'
+
+figures: $(STAMP)         ## measure the packaged weights again and draw the paper's figures (three minutes); FULL=1: train all over five seeds, and the grid, before that (an hour)
+ifdef FULL
+	$(MAKE) weights
+	$(BIN)/python tools/collapse.py --again
+endif
+	$(BIN)/python tools/figures.py --measure
+	$(BIN)/python tools/paper.py
+
+paper: $(STAMP)           ## compile the paper; its numbers are read from the result files
+	$(BIN)/python tools/paper.py
 
 docs: $(STAMP)            ## build the site into _docs/, demo and all, without a network; every link is followed
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/docs.py

@@ -36,7 +36,7 @@ from .dream import next_corner, positions_at, skill, training_sample, true_corne
 from .losses import diagnose
 from .models import WorldModel, ahead, checkpoint_path, load, packaged
 from .observe import Observations, labels, twin_distance
-from .probe import kept_of, probe_report, rmse
+from .probe import kept_of, probe_report, ridge, rmse
 from .show import ALARM, COLORS, ascii_frame, curves, gif, save_png, table
 from .surprise import SPACES, calibration_frames, conformal_threshold, robust_threshold, space_of, surprises
 from .train import as_config, fit, home_of, named
@@ -311,7 +311,8 @@ def _spaces(forecaster):
 
 def _scores(f, frames):
     "space → its scores (n, T); ValueError for another shape, or where a frame past its context has none."
-    found, name = surprises(f, frames) if isinstance(f, WorldModel) else dict(pixels=f.surprise(frames, "pixels")), f"surprise of {type(f).__name__}"
+    together, name = isinstance(f, WorldModel) and type(f).surprise is WorldModel.surprise, f"surprise of {type(f).__name__}"
+    found = surprises(f, frames) if together else {space: f.surprise(frames, space) for space in _spaces(f)}
     for scores in found.values():
         if tuple(getattr(scores, "shape", ())) != frames.shape[:2]: raise wrong(name, f"shape {tuple(getattr(scores, 'shape', ()))}", f"{tuple(frames.shape[:2])}, a score for each frame")
         if not scores[:, f.context:].isfinite().all(): raise wrong(name, "NaN or infinite scores", f"finite ones from frame {f.context} on")
@@ -441,7 +442,7 @@ def collapse_report(
     world:World=None,   # Where it is tested, or None for its own
     n:int=100,          # Held-out episodes
     seed:int=TEST_SEED, # They are drawn from it
-)->dict:                # data, dimensions, std (mean), effective_rank with intervals, std_by_dimension, spectrum (sums to 1), position_r2, velocity_r2, diagnosis (in words), history of training
+)->dict:                # data, dimensions, std (mean), effective_rank with intervals, std_by_dimension, spectrum (sums to 1), position_r2, velocity_r2, state_r2 (of y, x, vy, vx each), diagnosis (in words), history of training
     "How much of the latent space is used, and does it hold the state?"
     (world, home), config = worlds_of(forecaster, world, "encode"), config_of(forecaster)
     z, weights = kept_of(forecaster, simulate(world, n, min(config.length, 64), seed)[0]).double(), resamples(n, 200)        # (n, T, F)
@@ -453,10 +454,18 @@ def collapse_report(
     probe = next(iter(probe_report(forecaster, world, n, seed, beside=False)["representations"].values()))
     data = dict(world=world.name, taught_in=home.name, training_seed=config.seed, episodes=n, seed=seed, intervals=INTERVALS.replace("1,000", "200"))
     probe = {k: v for k,v in probe.items() if "r2" in k}
-    words = diagnose(std.item(), rank.item(), z.shape[2], {k: probe[f"{k}_r2"] for k in ("position", "velocity")}, size=second.diagonal(dim1=1, dim2=2).mean().sqrt().item())
-    return dict(data=data, dimensions=z.shape[2], diagnosis=words, std=_short(std), std_interval=_short(interval(torch.cat(stds))), effective_rank=_short(rank),
+    read, size = _states_read(forecaster, world, home, config, n, seed), second.diagonal(dim1=1, dim2=2).mean().sqrt().item()
+    words = diagnose(std.item(), rank.item(), z.shape[2], read, size=size)
+    return dict(data=data, dimensions=z.shape[2], diagnosis=words, state_r2={k: _short(torch.tensor(v)) for k,v in read.items()}, std=_short(std), std_interval=_short(interval(torch.cat(stds))), effective_rank=_short(rank),
                 effective_rank_interval=_short(interval(torch.cat(ranks))), std_by_dimension=_short(whole.diagonal().clamp_min(0).sqrt()),
                 spectrum=_short(spectrum/spectrum.sum().clamp_min(1e-12)), **probe, history=getattr(forecaster, "history", []))
+
+def _states_read(forecaster, world, home, config, n, seed):
+    "What a line, fitted on training episodes, reads of each state: a lost axis shall not hide behind the other one."
+    (frames, states), (new, truth), k = training_sample(home, config), simulate(world, n, min(config.length, 64), seed), forecaster.context
+    line = ridge(kept_of(forecaster, frames).flatten(0, 1), states[:, k-1:].flatten(0, 1))
+    y = truth[:, k-1:].flatten(0, 1)
+    return dict(zip(("y", "x", "vy", "vx"), (1-(line(kept_of(forecaster, new).flatten(0, 1))-y).square().mean(0)/y.var(0, correction=0)).tolist()))
 
 # %% ../nbs/10_evaluate.ipynb #1c54e10f
 def leakage_report(

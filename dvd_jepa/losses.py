@@ -136,27 +136,28 @@ class CollapseReading(NamedTuple):
     rank:float       # Effective rank, in [1, D]
     spectrum:Tensor  # Singular values of the centred latents, largest first, as shares, (D,)
     isotropy:float   # In [1/D, 1]
-    r2:dict          # Label → share of its variance that a line reads; empty without labels
-    growth:float     # Mean std now over that of half way back
+    r2:dict          # Label → share of its variance that a line reads; without labels, or with too few rows to say, empty
+    growth:float     # Mean std now over that of half way back; None where that is too early to say
     diagnosis:str    # Plain words, from `diagnose`
     def __repr__(self):
         read = "".join(f", {name} R² {value:.2f}" for name,value in self.r2.items())
         return f"{self.diagnosis} (std {self.std.mean():.3g}, rank {self.rank:.1f} of {len(self.std)}, isotropy {self.isotropy:.2f}{read})"
 
 def diagnose(
-    std:float,       # Mean std
-    rank:float,      # Effective rank
-    dimensions:int,  # D
-    r2:dict=None,    # Label → R²
-    growth:float=1., # Mean std over that of half way back
-    size:float=1.,   # Root mean square of the latents, their means included
+    std:float,         # Mean std
+    rank:float,        # Effective rank
+    dimensions:int,    # D
+    r2:dict=None,      # Label → R²
+    growth:float=None, # Mean std over that of half way back
+    size:float=0.,     # Root mean square of the latents, their means included
 )->str:
     "Plain words for a reading."
-    if std < .01*max(1, size): return "complete collapse"
-    found, lost = [], [name for name,read in (r2 or {}).items() if read < .5]
-    if rank < max(1.5, dimensions/8): found.append(f"dimensional collapse: rank {rank:.0f} of {dimensions}")
+    lost, apart = [name for name,read in (r2 or {}).items() if read < .5], std*dimensions**.5
+    if apart < max(.05, .001*size*dimensions**.5) and not (r2 and not lost): return "complete collapse"
+    found = []
+    if dimensions > 1 and rank < max(1.5, dimensions/8): found.append(f"dimensional collapse: rank {rank:.0f} of {dimensions}")
     if lost: found.append(f"lost state: {', '.join(lost)} can't be read")
-    if not 1/1.5 < growth < 1.5: found.append(f"scale drift: std × {growth:.2g} since half way")
+    if growth and not 1/1.5 < growth < 1.5: found.append(f"scale drift: std × {growth:.2g} since half way")
     return "; ".join(found) or "healthy"
 
 # %% ../nbs/05_losses.ipynb #b3ac669f
@@ -164,8 +165,10 @@ class CollapseMeter:
     "Watches latents, batch by batch, and says whether they collapse."
     def __init__(self,
         names=("y", "x", "vy", "vx"), # What the labels are called, if there are any
-        memory:int=4096,              # Rows after which a batch's weight has fallen to 1/e
-    ): self.names, self.memory, self.log, self._sums = tuple(names), check_whole("memory", memory, 2), [], None
+        memory:int=4096,              # Rows after which a batch's weight has fallen to 1/e; for lines to be read, at least 8 D
+    ):
+        self.names, self.memory = tuple(names), check_whole("memory", memory, 2)
+        self.seen, self.log, self._sums = 0, [], None    # rows so far; (rows, mean std) now and then; sums of products
 
     @torch.no_grad()
     def update(self,
@@ -173,43 +176,58 @@ class CollapseMeter:
         labels=None, # What is true of each, (..., len(names))
     ):
         "Take in a batch; ValueError for NaN, or for another shape than before."
-        rows = self._rows(z, labels)                                                      # (B, 1+D+S)
-        if self._sums is None: self._sums, self._origin, self.seen = torch.zeros(2, *[rows.shape[1]]*2, dtype=torch.double), rows.mean(0)*(torch.arange(rows.shape[1]) > 0), 0
-        halves = (rows[:len(rows)//2*2]-self._origin).view(2, len(rows)//2, -1)          # near the origin, sums of squares lose no digits
+        rows = self._rows(z, labels)                                      # (B, 1+D+S), the first column of ones
+        if self._sums is None:
+            self._origin = rows.mean(0)                                   # near the origin, sums of squares lose no digits
+            self._origin[0] = 0
+            self._sums = torch.zeros(2, rows.shape[1], rows.shape[1], dtype=torch.double)
+        halves = (rows[:len(rows)//2*2]-self._origin).view(2, -1, rows.shape[1])
         self._sums.mul_(math.exp(-len(rows)/self.memory)).baddbmm_(halves.mT, halves)
         self.seen += len(rows)
+        if not self.log or self.seen > 1.05*self.log[-1][0]: self.log.append((self.seen, self._std().mean().item()))
 
     def _rows(self, z, labels):
-        z = as_latents(z, self._sums.shape[1]-1-self._labels if self._sums is not None else z.shape[-1])
-        z, y = z.reshape(-1, z.shape[-1]), None if labels is None else torch.as_tensor(labels).reshape(-1, labels.shape[-1])
-        if y is not None and (len(y) != len(z) or y.shape[1] != len(self.names)): raise wrong("labels", f"shape {tuple(labels.shape)}", f"one row for each latent, and {len(self.names)} columns: {', '.join(self.names)}")
+        z = as_latents(z, self.latent if self._sums is not None else (getattr(z, "shape", ()) or (0,))[-1])
+        if self._sums is not None and (labels is None) == self.labelled: raise wrong("labels", "none" if labels is None else "some", "them always or never")
+        self.labelled, z, columns = labels is not None, z.reshape(-1, z.shape[-1]), []
         if len(z) < 2: raise wrong("latents", f"{len(z)} rows", "at least two")
-        if self._sums is None: self._labels = 0 if y is None else y.shape[1]
-        if self._labels != (0 if y is None else y.shape[1]): raise wrong("labels", "none" if y is None else "some", "them always or never")
-        return torch.cat([torch.ones(len(z), 1), z, *([] if y is None else [y])], 1).double()
+        if self.labelled:
+            y = as_latents(labels, len(self.names), f"labels ({', '.join(self.names)})").reshape(-1, len(self.names))
+            if len(y) != len(z): raise wrong("labels", f"{len(y)} rows", f"one for each of {len(z)} latents")
+            columns = [y]
+        self.latent = z.shape[1]
+        return torch.cat([torch.ones(len(z), 1), z, *columns], 1).double()
+
+    def _std(self): return _moments(self._sums.sum(0))[1].diagonal()[:self.latent].clamp_min(0).sqrt()
 
     def read(self)->CollapseReading:
-        "The figures of the latest rows, and what they mean; ValueError before the first `update`."
+        "The figures of the latest rows, and what they mean; ValueError before the first `update`. Nothing changes by reading."
         if self._sums is None: raise ValueError("CollapseMeter: nothing to read yet; call update(z) first")
-        d, (mean, cov) = self._sums.shape[1]-1-self._labels, _moments(self._sums.sum(0))
-        variances = torch.linalg.eigvalsh(cov[:d, :d]).clamp_min(0).flip(0)               # (D,)
-        std, share = cov.diagonal()[:d].clamp_min(0).sqrt(), variances.sqrt()/variances.sqrt().sum().clamp_min(1e-12)
-        rank, isotropy = torch.special.entr(share).sum().exp().item(), max(1/d, (variances.sum()**2/(d*variances.square().sum()).clamp_min(1e-30)).item())
-        size = ((mean[:d]+self._origin[1:d+1]).square() + cov.diagonal()[:d]).mean().sqrt().item()
-        self.log.append((self.seen, std.mean().item()))
-        half = min(self.log, key=lambda entry: abs(entry[0]-self.seen/2))[1]
-        r2, growth = _read_by_a_line(*self._sums, d, self.names), std.mean().item()/max(half, 1e-12)
+        d, (mean, cov) = self.latent, _moments(self._sums.sum(0))
+        variances, std = torch.linalg.eigvalsh(cov[:d, :d]).clamp_min(0).flip(0), self._std()
+        total = variances.sum()
+        share = variances.sqrt()/variances.sqrt().sum().clamp_min(1e-300)
+        rank = torch.special.entr(share).sum().exp().item()
+        isotropy = (total**2/(d*variances.square().sum())).item() if total > 0 else 1/d
+        size = ((mean[:d]+self._origin[1:d+1]).square() + std**2).mean().sqrt().item()
+        r2, growth = _read_by_a_line(*self._sums, d, self.names), self._growth(std.mean().item())
         return CollapseReading(std.float(), rank, share.float(), isotropy, r2, growth, diagnose(std.mean().item(), rank, d, r2, growth, size))
 
-def _moments(sums):                                                                       # sums of products (1+K, 1+K), whose first column is of ones
+    def _growth(self, std):
+        if self.seen < 2*self.memory: return None
+        before = min(self.log, key=lambda entry: abs(entry[0]-self.seen/2))[1]
+        return std/before if before > 0 else None
+
+def _moments(sums):                                                       # sums of products (1+K, 1+K), whose first column is of ones
     n, mean = sums[0, 0], sums[0, 1:]/sums[0, 0]
-    return mean, (sums[1:, 1:]-n*mean.outer(mean))/(n-1)
+    return mean, (sums[1:, 1:]-n*mean.outer(mean))/(n-1).clamp_min(1e-9)
 
 def _read_by_a_line(fit, score, d, names):
-    "Ridge regression from sums of products, scored on other such sums: label → R²."
-    if fit.shape[1] == 1+d: return {}
+    "Ridge regression from sums of products, scored on other such sums: label → R², of those that vary; none where the rows are too few to say."
+    if fit.shape[1] == 1+d or fit[0, 0] < 4*d: return {}
     (mean, cov), (_, new_cov) = _moments(fit), _moments(score)
-    weight = torch.linalg.solve(cov[:d, :d] + (1e-6*cov.diagonal()[:d].mean()).clamp_min(1e-12)*torch.eye(d, dtype=cov.dtype), cov[:d, d:])
+    ridge = (1e-6*cov.diagonal()[:d].mean()).clamp_min(1e-12)*torch.eye(d, dtype=cov.dtype)
+    weight = torch.linalg.solve(cov[:d, :d]+ridge, cov[:d, d:])
     line = torch.cat([(mean[d:]-mean[:d]@weight)[None], weight, -torch.eye(len(names), dtype=cov.dtype)])   # row @ line = what it reads - what is true
-    errors = (line*(score@line)).sum(0)/(score[0, 0]-1)
-    return dict(zip(names, (1-errors/new_cov.diagonal()[d:].clamp_min(1e-12)).tolist()))
+    errors, variances = (line*(score@line)).sum(0)/(score[0, 0]-1), new_cov.diagonal()[d:]
+    return {name: 1-e/v for name,e,v in zip(names, errors.tolist(), variances.tolist()) if v > 1e-12}

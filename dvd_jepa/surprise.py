@@ -72,7 +72,7 @@ def surprises(
     spaces:list=None, # Some of `SPACES`, or None for all that the model has
 )->dict:              # space → scores (n, T), each as from `WorldModel.surprise`
     "Its surprise in several spaces, for the price of one look."
-    spaces = spaces or [space for space in SPACES if space != "pixels" or model.decoder is not None]
+    spaces = [space_of(model, space) for space in spaces] if spaces else [space for space in SPACES if space != "pixels" or model.decoder is not None]
     frames = as_frames(frames, least=model.context+1, size=model.frame_size)
     def judged(part):                                                                    # (m, T, H, W) → of each space (m, T - context)
         z = model.encode(part)

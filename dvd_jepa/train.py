@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .core import Config, one_thread, seeded, wrong
+from .core import READ_BY, Config, one_thread, seeded, weights_read, wrong
 from .losses import CollapseMeter, effective_rank, jepa_loss, latent_std
 from .models import RotorPredictor, WorldModel, ahead
 from .observe import Observations, labels
@@ -188,15 +188,13 @@ def as_config(
     if not isinstance(config, Config): raise wrong("recipe", f"a {type(config).__name__}", known)
     if unknown := set(changes) - set(Config.__dataclass_fields__): raise wrong("fit", f"unknown fields {sorted(unknown)}", "fields of Config")
     changed = {k: v for k,v in changes.items() if v is not None and v != getattr(config, k)}
-    _check_heard(replace(config, **changed), changed)
+    if how := changed.get("anti_collapse"): changed = _read_by_nobody(how) | changed
     if set(changed) - {"seed"} and config.recipe in RECIPES: changed.setdefault("recipe", f"{config.recipe}, changed")
     return replace(config, **changed)
 
-def _check_heard(config, changed):
-    "A weight that nothing reads is a mistake, not a setting."
-    heard = dict(tau=config.goal == "ema", variance_weight=config.spread in ("var", "vicreg"), covariance_weight=config.spread == "vicreg", sigreg_weight=config.spread == "sigreg")
-    for name,read in heard.items():
-        if name in changed and not read: raise wrong(f"Config.{name}", changed[name], f"none with anti_collapse={config.anti_collapse!r}, which doesn't read it")
+def _read_by_nobody(anti_collapse):
+    "The defaults of weights that this way against collapse doesn't read: what another way had there is forgotten."
+    return {name: getattr(Config, name) for name in set(READ_BY) - set(weights_read(Config(anti_collapse=anti_collapse)))}
 
 # %% ../nbs/06_train.ipynb #0edda08a
 def home_of(

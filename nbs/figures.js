@@ -5,9 +5,11 @@
   const folded = title => (title.match(/.{1,40}(?=\s|$)/g) || [title]).map(line => line.trim()).join("<br>");
   const narrow = figure => {
     if (figure.clientWidth > 520 || !figure._fullLayout || figure.layout.polar) return;
-    const title = folded((figure.layout.title?.text || "").replaceAll("<br>", " ")), lines = title.split("<br>").length, keys = figure._fullLayout.showlegend ? figure.data.filter(trace => trace.showlegend !== false).length : 0;
-    Plotly.relayout(figure, {"title.text": title, "title.font.size": 13, "margin.t": 22 + 18*lines, "margin.r": 10, "margin.l": 48, height: Math.max(figure._fullLayout.height, 300) + 12*keys,
-                             "legend.orientation": "h", "legend.x": 0, "legend.y": -.28, "legend.yanchor": "top", "legend.font.size": 11});
+    const title = folded((figure.layout.title?.text || "").replaceAll("<br>", " ")), lines = title.split("<br>").length, keys = figure._fullLayout.showlegend ? figure.data.filter(trace => trace.showlegend !== false).length : 0, below = 66 + 20*keys, height = 250 + 18*lines + below;
+    figure.style.height = `${height}px`;
+    figure.parentElement.style.height = "auto";
+    Plotly.relayout(figure, {"title.text": title, "title.font.size": 13, "margin.t": 22 + 18*lines, "margin.r": 10, "margin.l": 48, "margin.b": below, height,
+                             "legend.orientation": "v", "legend.x": 0, "legend.xanchor": "left", "legend.y": -58/(height - below - 22 - 18*lines), "legend.yanchor": "top", "legend.font.size": 11});
   };
   const dress = () => {
     const ink = dark() ? "#e6e8eb" : "#2a2d33", grid = dark() ? "#3a3f47" : "#e3e6ea";

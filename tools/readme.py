@@ -26,7 +26,7 @@ def readme():
     nb.metadata["language_info"] = {"name": "python"}
     nb.cells = [cell for cell in map(visible, nb.cells) if cell]
     text, _ = MarkdownExporter().from_notebook_node(nb)
-    text = re.sub(r"\]\((images/|studies/|\w+\.ipynb)", r"](nbs/\1", text)
+    text = re.sub(r"\]\((images/|studies/|paper/|\w+\.ipynb)", r"](nbs/\1", text)
     head = "<!-- Written from nbs/index.ipynb by `make readme`; change it there. -->\n\n"
     return head + re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 

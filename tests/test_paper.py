@@ -1,0 +1,77 @@
+"The paper: it compiles to the same bytes, its numbers are read and not typed, its figures are as new as their data, and what it says in words holds."
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from dvd_jepa.evaluate import PUBLISHED, packaged_metrics
+
+top = Path(__file__).parent.parent
+sys.path.insert(0, str(top/"tools"))
+pytest.importorskip("typst")
+import figures
+import paper
+
+text = paper.source.read_text(encoding="utf-8")
+
+
+def test_it_compiles_to_the_same_bytes_as_the_committed_pdf():
+    once = paper.compiled()
+    assert once == paper.compiled() and once == paper.target.read_bytes(), "run `make paper`"
+
+def test_no_number_is_typed(): assert paper.typed(text) == []
+
+@pytest.mark.parametrize("right, wrong", [
+    ('is valid for #seeds(classic, "horizon.classic.valid_horizon", big) steps', "is valid for 6 steps"),                # in prose
+    ("#pct(grid.meter_cost, digits: 1)", "1.2%"),
+    ("#big(thousand)", "#big(1000)"),                                                                                     # printed from a literal
+    ("as median and range", "as median and range over $5$ of $17.3$ seeds"),                                             # in a formula
+    ("[leakage]", "[leakage: 83%]"), ("keep a share of #num(classic.config.tau)", "keep a share of #num(.99)")])
+def test_a_typed_number_is_found(right, wrong):
+    changed = text.replace(right, wrong) if right in text else text + f"\n#figure(caption: [{wrong}], table([{wrong}]))\n"
+    assert paper.typed(changed)
+
+def test_figures_are_as_new_as_their_data(): assert figures.stale() == []
+
+@pytest.fixture
+def copied(tmp_path, monkeypatch):
+    "The files that figures are drawn from, where they can be changed."
+    for path in {path for paths in figures.DRAWN_FROM.values() for path in paths} | {p.relative_to(top).as_posix() for p in figures.drawn.iterdir()}:
+        (tmp_path/path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(top/path, tmp_path/path)
+    monkeypatch.setattr(figures, "top", tmp_path)
+    assert figures.stale() == []
+    return tmp_path
+
+def test_a_figure_that_is_older_than_its_data_is_found(copied):
+    path = copied/figures.METRICS["varied"]
+    path.write_text(path.read_text(encoding="utf-8").replace('"valid_horizon": 610', '"valid_horizon": 611'), encoding="utf-8")
+    assert figures.stale() == ["horizon", "surprise"]
+
+def test_weights_that_changed_and_a_figure_that_was_touched_are_found(copied):
+    (copied/figures.WEIGHTS["rotor"]).write_bytes(b"others")
+    with open(copied/"nbs/paper/figures/collapse.svg", "a", encoding="utf-8") as f: f.write("<!-- retouched -->")
+    assert figures.stale() == ["idea", "collapse", "periods"]
+
+def test_what_it_says_in_words():
+    classic, rotor, varied = (packaged_metrics(name) for name in ("classic", "rotor", "varied"))
+    runs = json.loads((top/figures.GRID).read_text(encoding="utf-8"))["runs"]
+    ways = {name.rsplit(", ", 2)[0] for name in runs if not name.startswith("far")}
+    collapsed = {how for how in ways if any("collapse" in r["said"] for name,r in runs.items() if name.startswith(f"{how}, "))}
+    assert collapsed == {"none", "var"}, "four parts are sufficient, each alone; the hinge alone is not"
+    assert len({r["config"]["seed"] for r in runs.values()}) == 5 and len(classic["seeds"]["data"]["seeds"]) == 5
+    assert classic["forecast"]["baselines"]["nearest neighbour"]["valid_horizon"] == classic["forecast"]["data"]["steps"], "the lookup table stays valid for all steps"
+    assert min(rotor["seeds"]["headlines"]["horizon.classic.valid_horizon"]["values"]) == rotor["horizon"]["classic"]["data"]["steps"], "in each of five training seeds"
+    learned = [r["valid_horizon"] for name,r in varied["forecast"]["baselines"].items() if name != "constant velocity"]
+    assert max(learned) < varied["forecast"]["valid_horizon"], "the speed-aware rotor outlasts everybody who learned"
+    pca, latent = (varied["probe"]["representations"][name] for name in ("PCA of the pixels", "JEPA latent"))
+    assert pca["position_r2"] > latent["position_r2"] and pca["velocity_r2"] > .5
+    kinds = varied["surprise"]["kinds"]
+    assert min(kinds, key=lambda kind: kinds[kind]["scores"]["relative"]["auroc"]) == "tunnel", "the hardest being a logo that ignores a wall"
+    assert kinds["tunnel"]["scores"]["pixel predictor"]["auroc"] > kinds["tunnel"]["scores"]["relative"]["auroc"]
+    assert all(v["scores"]["constant velocity"]["auroc"] > .999 for v in kinds.values()), "a tracker that was told the physics hears everything"
+    for kind in ("teleport", "vanish", "reverse"): assert max(v for name,s in kinds[kind]["scores"].items() for v in [s["auroc"]] if name in ("pixels", "latent", "pixel predictor")) > .999
+    corner = json.loads((top/"nbs/studies/results/21_corners.json").read_text(encoding="utf-8"))["rotor, 100000"]
+    assert corner["foreseen"] == 1 and corner["false"] == 0, "foresees all of them and announces none that does not come"
+    assert json.loads((top/"nbs/paper/figures/claimed.json").read_text(encoding="utf-8")) == PUBLISHED
