@@ -44,7 +44,7 @@ def traces(states, told):
         for name,y,color,width in (("true", states, REALITY, 4), ("read from the latent", told, DREAM, 1.5)):
             fig.add_scatter(y=y[:120, i].numpy(), name=name, mode="lines", line=dict(color=color, width=width), legendgroup=name, showlegend=i == 0, **at)
     fig.update_xaxes(title="time (frames)", row=2)
-    return fig.update_layout(title="Position and velocity: the truth, and what a straight line reads", height=420, template=TEMPLATE, legend=dict(orientation="h", y=-.08))
+    return fig.update_layout(title="Position and velocity: the truth, and what a straight line reads", height=420, template=TEMPLATE, legend=dict(orientation="h", y=-.16))
 
 def portraits(model, z):
     "Pairs of latents against each other; where the model has no pairs, its principal components."

@@ -1,6 +1,8 @@
 "The paper: it compiles to the same bytes, its numbers are read and not typed, its figures are as new as their data, and what it says in words holds."
 import json
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from dvd_jepa.evaluate import PUBLISHED, packaged_metrics
 
 top = Path(__file__).parent.parent
 sys.path.insert(0, str(top/"tools"))
-pytest.importorskip("typst")
+if "DVD_JEPA_BROWSER" not in os.environ: pytest.importorskip("typst")   # the whole test run has it
 import figures
 import paper
 
@@ -17,20 +19,16 @@ text = paper.source.read_text(encoding="utf-8")
 
 
 def test_it_compiles_to_the_same_bytes_as_the_committed_pdf():
-    once = paper.compiled()
-    assert once == paper.compiled() and once == paper.target.read_bytes(), "run `make paper`"
+    other = subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {str(top/'tools')!r}); import paper; sys.stdout.buffer.write(paper.compiled())"], capture_output=True, check=True).stdout
+    assert paper.compiled() == other == paper.target.read_bytes(), "run `make paper`"
 
 def test_no_number_is_typed(): assert paper.typed(text) == []
 
-@pytest.mark.parametrize("right, wrong", [
-    ('is valid for #seeds(classic, "horizon.classic.valid_horizon", big) steps', "is valid for 6 steps"),                # in prose
-    ("#pct(grid.meter_cost, digits: 1)", "1.2%"),
-    ("#big(thousand)", "#big(1000)"),                                                                                     # printed from a literal
-    ("as median and range", "as median and range over $5$ of $17.3$ seeds"),                                             # in a formula
-    ("[leakage]", "[leakage: 83%]"), ("keep a share of #num(classic.config.tau)", "keep a share of #num(.99)")])
-def test_a_typed_number_is_found(right, wrong):
-    changed = text.replace(right, wrong) if right in text else text + f"\n#figure(caption: [{wrong}], table([{wrong}]))\n"
-    assert paper.typed(changed)
+@pytest.mark.parametrize("wrong", ["valid for 6 steps", "1.2%", "½", "#6", "#(12.3)", "#{6}", '#"6 steps"', "`6`", "$6$ steps", "$17.3$", "#big(1000)", "#big(5 + 1)", "#num(.99)", "#num(1 * 6)", "#num(digits: 0, 610)", '#num(float("6.1"))', "#calc.round(6.2)"])
+def test_a_typed_number_is_found(wrong):
+    assert len(paper.typed(text + f"\n{wrong}\n")) == len(paper.typed(text + f"\n#figure(caption: [{wrong}], table([x]))\n")) == 1
+
+def test_a_literal_behind_a_name_is_found(): assert paper.typed(text + "\n#let n = 6\n#big(n) steps\n") == ["#big(n)", "n"]
 
 def test_figures_are_as_new_as_their_data(): assert figures.stale() == []
 
@@ -54,6 +52,11 @@ def test_weights_that_changed_and_a_figure_that_was_touched_are_found(copied):
     with open(copied/"nbs/paper/figures/collapse.svg", "a", encoding="utf-8") as f: f.write("<!-- retouched -->")
     assert figures.stale() == ["idea", "collapse", "periods"]
 
+def test_periods_are_those_of_the_packaged_rotor():
+    kept, now = json.loads((figures.drawn/"periods.json").read_text(encoding="utf-8")), figures.found_periods()
+    assert (kept["of"], kept["world"], kept["harmonics"]) == (now["of"], now["world"], now["harmonics"])
+    assert max(abs(a-b) for a,b in zip(kept["periods"], now["periods"])) < 1e-5
+
 def test_what_it_says_in_words():
     classic, rotor, varied = (packaged_metrics(name) for name in ("classic", "rotor", "varied"))
     runs = json.loads((top/figures.GRID).read_text(encoding="utf-8"))["runs"]
@@ -71,7 +74,16 @@ def test_what_it_says_in_words():
     assert min(kinds, key=lambda kind: kinds[kind]["scores"]["relative"]["auroc"]) == "tunnel", "the hardest being a logo that ignores a wall"
     assert kinds["tunnel"]["scores"]["pixel predictor"]["auroc"] > kinds["tunnel"]["scores"]["relative"]["auroc"]
     assert all(v["scores"]["constant velocity"]["auroc"] > .999 for v in kinds.values()), "a tracker that was told the physics hears everything"
-    for kind in ("teleport", "vanish", "reverse"): assert max(v for name,s in kinds[kind]["scores"].items() for v in [s["auroc"]] if name in ("pixels", "latent", "pixel predictor")) > .999
+    for kind in ("teleport", "vanish"): assert kinds[kind]["scores"]["persistence"]["auroc"] > .999, "told by persistence as well"
+    assert all(v["scores"]["pixel predictor"]["auroc"] >= v["scores"]["relative"]["auroc"]-1e-4 for v in kinds.values()), "the pixel predictor tells all ten kinds at least as well"
+    ratios = [r["measured"]/float(asked) for m in (classic, rotor, varied) for asked,r in m["rates"]["perfect camera"]["rates"].items()]
+    assert 2/3 < min(ratios) and max(ratios) < 4/3, "within a third of the asked rate"
+    far = {how: [r for name,r in runs.items() if name.startswith(f"far, {how}, varied")] for how in ("ema+var", "ema+vicreg", "ema+var, contrast")}
+    assert all(min(r["r2"]["y"], r["r2"]["x"]) > .5 for r in far["ema+var, contrast"]) and sum(min(r["r2"]["y"], r["r2"]["x"]) < .5 for r in far["ema+var"]) == 3
+    scale = lambda how: [r["said"].count("drift") for name,r in runs.items() if name.startswith(f"{how}, ")]
+    assert sum(scale("ema+var")) == 0 < sum(scale("ema")), "with the hinge the scale settles, without it it is still growing"
+    seeds = {key: classic["seeds"]["headlines"][f"published.{key}"]["values"] for key in ("probe_position_rmse_px", "forecast_mse_mean")}
+    assert all(min(values) == values[0] for values in seeds.values()), "the published seed is the luckiest of our five on these"
     corner = json.loads((top/"nbs/studies/results/21_corners.json").read_text(encoding="utf-8"))["rotor, 100000"]
     assert corner["foreseen"] == 1 and corner["false"] == 0, "foresees all of them and announces none that does not come"
-    assert json.loads((top/"nbs/paper/figures/claimed.json").read_text(encoding="utf-8")) == PUBLISHED
+    assert json.loads((top/"nbs/paper/figures/claimed.json").read_text(encoding="utf-8")) == dict(repository=PUBLISHED, paper=figures.PRINTED)

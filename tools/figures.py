@@ -1,6 +1,7 @@
 """Draw the paper's figures from committed results and packaged weights, and note what each was drawn from: `python tools/figures.py [--measure]`.
 --measure first measures the packaged weights again (three minutes) and refuses to draw if that isn't what their committed metrics say."""
 import hashlib
+import inspect
 import json
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ matplotlib.rcParams.update({"font.family": "DejaVu Sans", "font.size": 8, "axes.
 GREY, PURPLE, GREEN, TEAL, RED = "#8a8f98", "#8e5bd0", "#2a9d6f", "#4aa3a2", "#b0405a"
 black = lambda color: LinearSegmentedColormap.from_list(color, ["#14161a", color])
 
+PRINTED = dict(probe_position_rmse_px=.81, forecast_mse_step1=.0006, forecast_mse_stepK=.036, anomaly_peak_over_baseline=55)   # the figures of the original's paper; those of its repository are PUBLISHED
 METRICS = {name: f"dvd_jepa/weights/{name}.json" for name in ("classic", "rotor", "varied")}
 WEIGHTS = {name: f"dvd_jepa/weights/{name}.safetensors" for name in ("classic", "rotor", "varied")}
 GRID, PUBLISHED_ON_VARIED = "nbs/studies/results/20_collapse.json", "nbs/studies/results/21_published.json"
@@ -76,12 +78,12 @@ def horizon():
     def line(ax, x, r, color, name, **how):
         ax.plot(x, r["skill"], color=color, label=name, lw=1.4, **how)
         ax.fill_between(x, *r["skill_interval"], color=color, alpha=.2, lw=0)
-    h = rotor["horizon"]["classic"]; line(left, h["at"], h, DREAM, "rotor / varied")
+    h = rotor["horizon"]["classic"]; line(left, h["at"], h, DREAM, "rotor (right: speed-aware)")
     h = classic["horizon"]["classic"]; line(left, h["at"], h, RED, "the published recipe")
     b = classic["forecast"]["baselines"]; hundred = range(1, 101)
     line(left, hundred, b["nearest neighbour"], GREEN, "lookup table", ls="--"); line(left, hundred, b["pixel predictor"], PURPLE, "pixel predictor")
-    h = varied["horizon"]["varied"]; line(right, h["at"], h, DREAM, "rotor / varied")
-    h = varied["horizon"]["fast"]; line(right, h["at"], h, TEAL, "varied, at speeds never trained")
+    h = varied["horizon"]["varied"]; line(right, h["at"], h, DREAM, "rotor (right: speed-aware)")
+    h = varied["horizon"]["fast"]; line(right, h["at"], h, TEAL, "speed-aware, unseen speeds")
     line(right, hundred, there, RED, "the published recipe")
     b = varied["forecast"]["baselines"]; line(right, hundred, b["nearest neighbour"], GREEN, "lookup table", ls="--"); line(right, hundred, b["pixel predictor"], PURPLE, "pixel predictor")
     for ax,title in ((left, "Classic: held-out episodes repeat training ones"), (right, "Varied: nothing repeats")):
@@ -138,27 +140,28 @@ def surprise():
     ms = {name: read(path) for name,path in METRICS.items()}
     fig = Figure(figsize=(7.1, 2.5), layout="constrained")
     left, right = fig.subplots(1, 2, width_ratios=[1, 1.5])
-    for (name,m),color in zip(ms.items(), (RED, DREAM, REALITY)):
+    for (name,m),color,aside in zip(ms.items(), (RED, DREAM, REALITY), (.9, 1, 1.1)):
         rates = m["rates"]["perfect camera"]["rates"]
         x, y = np.array([float(k) for k in rates]), np.array([r["measured"] for r in rates.values()])
         ends = np.array([r["measured_interval"] for r in rates.values()])
-        left.errorbar(x, y, yerr=np.abs(ends.T-y), color=color, marker="o", ms=3.5, lw=1, capsize=2, label=name)
-    left.plot([1e-4, 1e-2], [1e-4, 1e-2], color=GREY, lw=.8, ls=":")
-    left.set(xscale="log", yscale="log", xlabel="asked share of clean frames", ylabel="measured share", title="A million clean frames each")
-    left.legend(loc="upper left")
+        left.errorbar(x*aside, y/x, yerr=np.abs(ends.T-y)/x, color=color, marker="o", ms=3.5, lw=0, elinewidth=1, capsize=2, label=name)
+    left.axhline(1, color=GREY, lw=.8, ls=":")
+    frames = min(m["rates"]["perfect camera"]["data"]["frames"] for m in ms.values())
+    left.set(xscale="log", ylim=(.5, 1.5), xlabel="asked share of clean frames", ylabel="measured / asked", title=f"Alarms in {frames//10**6 if frames >= 10**6 else frames/1e6:g} million clean frames")
+    left.legend(loc="lower left", ncols=3, columnspacing=1, handletextpad=.3)
     kinds = ms["varied"]["sensitivity"]["kinds"]
     table = np.array([[v["recall_by"][1] for v in of.values()] for of in kinds.values()]).T
     right.imshow(table, cmap=LinearSegmentedColormap.from_list("heard", ["#ffffff", DREAM]), vmin=0, vmax=1, aspect="auto")
     for (j, i), value in np.ndenumerate(table): right.text(i, j, f"{value:.0%}".rstrip("%"), ha="center", va="center", fontsize=6.5)
     right.set_xticks(range(len(kinds)), kinds, rotation=35, ha="right"); right.set_yticks(range(4), ["faintest", "", "", "plainest"])
-    right.set_title("varied: % heard by the next frame, asked 1 in 1,000", fontsize=7.5)
+    right.set_title(f"varied: % heard by the next frame, {ms['varied']['sensitivity']['data']['asked_per_1000']:g} in 1,000 asked", fontsize=7.5)
     for side in right.spines.values(): side.set_visible(False)
     return fig
 
 DRAWN_FROM = dict(idea=[WEIGHTS["rotor"]], horizon=[*METRICS.values(), PUBLISHED_ON_VARIED], collapse=[GRID], periods=["nbs/paper/figures/periods.json"], surprise=[*METRICS.values()])
 
 
-def find_periods():
+def found_periods():
     "The periods of the packaged rotor's pairs, and how large these are; the world's own period from a logo that is let run."
     with one_thread(), torch.no_grad():
         model = dvd_jepa.load("rotor")
@@ -167,13 +170,13 @@ def find_periods():
         order = period.argsort()
         path = simulate(model.world, 1, 300, TEST_SEED)[1][0, 200:]
         world = next(k for k in range(2, 100) if (path[k:]-path[:-k]).abs().max() < 1e-3)
-    write_json(drawn/"periods.json", dict(of=digest([WEIGHTS["rotor"]]), world=world, periods=[round(p, 6) for p in period[order].tolist()], sizes=[round(s, 4) for s in size[order].tolist()],
-                                          harmonics=sorted({round(world/p) for p in period.tolist()}), off=max(abs(world/round(world/p)-p) for p in period.tolist())))
+    return dict(of=digest([WEIGHTS["rotor"]]), world=world, periods=[round(p, 6) for p in period[order].tolist()], sizes=[round(s, 4) for s in size[order].tolist()],
+                                          harmonics=sorted({round(world/p) for p in period.tolist()}), off=round(max(abs(world/round(world/p)-p) for p in period.tolist()), 6))
 
 def digest(paths): return hashlib.sha256(b"".join((top/path).read_bytes() for path in paths)).hexdigest()[:16]
-def expected(): return {name: dict(data=digest(paths), figure=digest([f"nbs/paper/figures/{name}.svg"])) for name,paths in DRAWN_FROM.items()}
+def expected(): return {name: dict(data=digest(paths), code=hashlib.sha256(inspect.getsource(globals()[name]).encode()).hexdigest()[:16], figure=digest([f"nbs/paper/figures/{name}.svg"])) for name,paths in DRAWN_FROM.items()}
 def stale():
-    "Names of the figures that were not drawn from the data as it is now, or were touched since."
+    "Names of the figures that were not drawn from the data and by the code as they are now, or were touched since."
     noted, now = read("nbs/paper/figures/drawn.json"), expected()
     periods = read("nbs/paper/figures/periods.json")["of"] != digest([WEIGHTS["rotor"]])
     return [name for name in now if noted.get(name) != now[name] or (name == "periods" and periods)]
@@ -188,8 +191,8 @@ def measure():
 
 if __name__ == "__main__":
     if "--measure" in sys.argv: measure()
-    find_periods()
-    write_json(drawn/"claimed.json", PUBLISHED)
+    write_json(drawn/"periods.json", found_periods())
+    write_json(drawn/"claimed.json", dict(repository=PUBLISHED, paper=PRINTED))
     for name in DRAWN_FROM:
         with atomic_write(drawn/f"{name}.svg") as tmp: globals()[name]().savefig(tmp, metadata=dict(Date=None))
     write_json(drawn/"drawn.json", expected())

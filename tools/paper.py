@@ -9,7 +9,9 @@ from figures import stale
 
 top = Path(__file__).parent.parent
 source, target = top/"nbs"/"paper"/"paper.typ", top/"nbs"/"paper"/"paper.pdf"
-PRINTERS = r"\b(?:num|big|pct|two|three|four|plus|str)\(\s*-?\.?\d[\d.]*\s*[,)]"   # what turns a value into text must not be handed a literal
+PRINTERS = {"num", "big", "pct", "two", "three", "four", "plus", "str", "float", "int", "calc", "round", "abs", "digits"}   # they turn values into text, and are none
+LAYOUT = {"figure", "place", "block", "bibliography", "text", "table", "image", "box", "v", "h"}
+RAW = {"`make figures FULL=1`"}
 
 
 def compiled()->bytes:
@@ -17,18 +19,24 @@ def compiled()->bytes:
     return typst.compile(source, root=top, ignore_system_fonts=True)
 
 def typed(text)->list:
-    "Numbers that are typed in the prose of a typst source: whatever isn't code may hold no digit, a formula none but single ones, and code may not print a literal."
+    "Numbers that are typed in a typst source: prose may hold no digit, a formula none but single ones, and no expression may stand in the text that names nothing but printers, or a name that was let be a literal."
     text = re.sub(r"(?m)^\s*//.*$", "", text)
-    found, prose = [m.group(0) for m in re.finditer(PRINTERS, text)], []
-    _prose(text, 0, None, prose)
+    prose, expressions = [], []
+    _prose(text, 0, None, prose, expressions)
+    literals = {name for name,value in re.findall(r"#?let ([\w-]+) = ([^\n]*)", text) if _numeric(value) and not _names(value)}
+    found = [code for code in expressions if not (_names(code) - literals)] + sorted(literals)
     for part in prose:
-        part = re.sub(r"@[\w-]+|<[\w:-]+>|`[^`]*`", "", part)
+        part = re.sub(r"@[\w-]+|<[\w:-]+>", "", part)
+        found += [raw for raw in re.findall(r"`[^`]*`", part) if _numeric(raw) and raw not in RAW]
         formulas = re.findall(r"\$[^$]*\$", part)
-        found += [number for formula in formulas for number in re.findall(r"\d[\d.]+", formula)]
-        found += re.findall(r"\S*\d\S*", re.sub(r"\$[^$]*\$", "", part))
+        found += [formula for formula in formulas if re.search(r"\d[\d.]+", formula) or not re.search(r"[A-Za-z]", formula)]
+        found += [word for word in re.sub(r"\$[^$]*\$|`[^`]*`", " ", part).split() if _numeric(word)]
     return found
 
-def _prose(text, i, end, prose):
+def _numeric(text): return any(letter.isnumeric() and letter not in "²³" for letter in text)
+def _names(code): return set(re.findall(r"[A-Za-z][\w-]*", re.sub(r'"[^"]*"', "", code))) - PRINTERS
+
+def _prose(text, i, end, prose, expressions):
     "Collect what is written from `i` to `end` (a bracket, or None for all), leaving out code; return where that ends."
     start = i
     while i < len(text) and text[i] != end:
@@ -36,26 +44,28 @@ def _prose(text, i, end, prose):
         elif text[i] == "`": i = text.index("`", i+1)+1
         elif text[i] == "#":
             prose.append(text[start:i])
-            i = start = _code(text, i+1, prose)
+            start = _code(text, i+1, prose, expressions)
+            if not re.match(r"(let|set|show|import)\b", text[i+1:]) and not _names(text[i+1:start]) & LAYOUT: expressions.append(text[i:start])
+            i = start
         else: i += 1
     prose.append(text[start:i])
     return i
 
-def _code(text, i, prose):
+def _code(text, i, prose, expressions):
     "Pass over the expression or the statement that begins at `i`; what is written inside its brackets is prose again."
     statement = re.match(r"(let|set|show|import)\b", text[i:])
     while i < len(text):
-        if text[i] in "({": i = _nested(text, i+1, {"(": ")", "{": "}"}[text[i]], prose)
-        elif text[i] == "[": i = _prose(text, i+1, "]", prose)+1
+        if text[i] in "({": i = _nested(text, i+1, {"(": ")", "{": "}"}[text[i]], prose, expressions)
+        elif text[i] == "[": i = _prose(text, i+1, "]", prose, expressions)+1
         elif text[i] == '"': i = re.compile(r'"(?:\\.|[^"\\])*"').match(text, i).end()
         elif statement and text[i] != "\n" or re.match(r"[\w-]", text[i]) or (text[i] == "." and re.match(r"[a-z]", text[i+1:i+2])): i += 1
         else: break
     return i
 
-def _nested(text, i, end, prose):
+def _nested(text, i, end, prose, expressions):
     while text[i] != end:
-        if text[i] in "({": i = _nested(text, i+1, {"(": ")", "{": "}"}[text[i]], prose)
-        elif text[i] == "[": i = _prose(text, i+1, "]", prose)+1
+        if text[i] in "({": i = _nested(text, i+1, {"(": ")", "{": "}"}[text[i]], prose, expressions)
+        elif text[i] == "[": i = _prose(text, i+1, "]", prose, expressions)+1
         elif text[i] == '"': i = re.compile(r'"(?:\\.|[^"\\])*"').match(text, i).end()
         else: i += 1
     return i+1
