@@ -211,7 +211,10 @@ class CollapseMeter:
         isotropy = (total**2/(d*variances.square().sum())).item() if total > 0 else 1/d
         size = ((mean[:d]+self._origin[1:d+1]).square() + std**2).mean().sqrt().item()
         r2, growth = _read_by_a_line(*self._sums, d, self.names), self._growth(std.mean().item())
-        return CollapseReading(std.float(), rank, share.float(), isotropy, r2, growth, diagnose(std.mean().item(), rank, d, r2, growth, size))
+        words, rows = diagnose(std.mean().item(), rank, d, r2, growth, size), int(self._sums[:, 0, 0].sum())
+        if rows < 2*d: words = f"too few rows to say: {rows} of {2*d}"
+        elif self.labelled and not r2: words += f"; labels not read: {rows} rows of {8*d}"
+        return CollapseReading(std.float(), rank, share.float(), isotropy, r2, growth, words)
 
     def _growth(self, std):
         if self.seen < 2*self.memory: return None
