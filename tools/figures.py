@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 top = Path(__file__).parent.parent
-results, drawn = top/"nbs"/"studies"/"results", top/"nbs"/"paper"/"figures"
+drawn = top/"nbs"/"paper"/"figures"
 matplotlib.rcParams.update({"font.family": "DejaVu Sans", "font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#8a8f98", "axes.labelcolor": "#2a2d33", "text.color": "#2a2d33",
                             "xtick.color": "#2a2d33", "ytick.color": "#2a2d33", "axes.titlesize": 8, "axes.titleweight": "bold", "legend.frameon": False, "legend.fontsize": 7, "svg.hashsalt": "dvd-jepa", "svg.fonttype": "path"})
 GREY, PURPLE, GREEN, TEAL, RED = "#8a8f98", "#8e5bd0", "#2a9d6f", "#4aa3a2", "#b0405a"
