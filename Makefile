@@ -4,14 +4,20 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test install book readme weights baselines yardsticks collapse figures paper docs preview picture sessions bench clean
+.PHONY: demo test chapters install book readme weights baselines yardsticks collapse figures paper docs preview picture sessions bench clean
 
 demo: $(STAMP)            ## train if need be, and open the dashboard
 	$(BIN)/dvd-jepa demo $(DEMO)
 
-test: $(STAMP)            ## export the notebooks, run their cells, then the other tests (those in a browser need Chromium)
-	PATH="$(CURDIR)/$(BIN):$$PATH" sh -e -c 'nbdev_export; nbdev_test --timing; \
-	  python -m pytest -q -n 2 --dist loadfile -m "not timed"; python -m pytest -q -m timed'
+test: $(STAMP)            ## export the notebooks, run their cells, then the other tests (those in a browser need Chromium); what failed is said at the end
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh -c 'nbdev_export || exit 1; failed=""; \
+	  nbdev_test --timing || failed="notebooks (named above; one alone: nbdev_test --path nbs/NAME.ipynb --do_print)"; \
+	  python -m pytest -q -n 2 --dist loadfile -m "not timed" || failed="$$failed; tests/ (one alone: python -m pytest -x tests/NAME.py)"; \
+	  python -m pytest -q -m timed || failed="$$failed; timed tests (again on an idle machine: python -m pytest -m timed)"; \
+	  [ -z "$$failed" ] || { echo "FAILED: $${failed#; }"; exit 1; }'
+
+chapters: $(STAMP)        ## run the cells of all notebooks alone
+	PATH="$(CURDIR)/$(BIN):$$PATH" nbdev_test --timing
 
 install: $(STAMP)         ## make the environment
 

@@ -8,14 +8,16 @@ import threading
 from collections import defaultdict
 from pathlib import Path
 
-import dvd_jepa
 import streamlit as st
 import torch
-from dvd_jepa.core import CALIBRATION_SEED, wrong
-from dvd_jepa.evaluate import metrics_beside
-from dvd_jepa.models import checkpoint_path
-from dvd_jepa.surprise import conformal_threshold, yardstick
-from dvd_jepa.world import simulate
+from dvd_jepa.alarms import conformal_threshold
+from dvd_jepa.core import wrong
+from dvd_jepa.jepa import checkpoint_path, packaged
+from dvd_jepa.jepa import load as load_model
+from dvd_jepa.runs import metrics_beside, mismatch
+from dvd_jepa.show import TEMPLATE
+from dvd_jepa.surprise import yardstick
+from dvd_jepa.train import home_of
 
 RATES = [0.1, 0.5, 1, 2, 5, 10, 20, 50, 100]   # false alarms in 1,000 clean frames
 here = Path(__file__).parent
@@ -43,19 +45,31 @@ def show(data, key):
     _mounts()[1](data=data, key=key, height="content")
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def load(path, changed, _measured=None): return _fitting(dvd_jepa.load(path))
+def load(path, changed, _measured=None): return _fitting(load_model(path))
 
 def _fitting(model):
     "The model, if these pages are made for one of its size: they draw frames, calibrate on episodes of 64 frames, and share a machine."
-    size, numbers = model.world.size, sum(p.numel() for p in model.parameters())
-    for what,value,low,high in (("frames", size, 13, 64), ("frames seen at once", model.context, 1, 32), ("latents", model.config.latent, 8, 256), ("weights", numbers, 1, 20_000_000)):
-        if not low <= value <= high: raise wrong(f"dashboard, {what}", f"{value:,}", f"{low:,} to {high:,}")
+    home = model.home or dict(name="nothing")
+    if home.get("kind") != "world":
+        came, expected = f"a model that was taught on {home['name']!r}", "one that was taught in a World"
+        raise wrong("dashboard, weights", came, f"{expected}, which these pages let run")
+    sizes = {"frames": (home_of(model).size, 13, 64), "frames seen at once": (model.context, 1, 32),
+             "latents": (model.config.latent, 8, 256),
+             "weights": (sum(p.numel() for p in model.parameters()), 1, 20_000_000)}
+    for what,(value, low, high) in sizes.items():
+        if not low <= value <= high:
+            raise wrong(f"dashboard, {what}", f"{value:,}", f"{low:,} to {high:,}")
     return model
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def metrics(path, changed, measured):
     "What lies beside the weights; empty if nothing does, or if it is of others. All sessions share it: nobody changes it."
     return metrics_beside(path, load(path, changed))
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def others(path, changed, measured):
+    "A sentence where what lies beside the weights is of others, else nothing."
+    return mismatch(path, load(path, changed))
 
 @st.cache_resource(show_spinner=False, max_entries=1)
 def _results(): return {}, defaultdict(threading.Lock)
@@ -77,6 +91,7 @@ def worked_out(key, label, *jobs):
 
 def chart(place, fig, key):
     "Draw a figure as wide as its place, in the page's theme, without the tools that would cover its title."
+    fig.layout.template = TEMPLATE   # and nothing else of plotly's own
     place.plotly_chart(fig, width="stretch", key=key, config=dict(displayModeBar=False))
 
 
@@ -90,7 +105,7 @@ def own_folder():
 def offered():
     "Weights to choose from: name → where they are."
     wanted = os.environ.get("DVD_JEPA_MODEL")
-    names = [*([wanted] if wanted else []), "rotor", *dvd_jepa.packaged()]
+    names = [*([wanted] if wanted else []), "rotor", *packaged()]
     return dict.fromkeys(names) | st.session_state.get("own", {})
 
 def add_own(name, path): st.session_state.setdefault("own", {})[name] = str(path)
@@ -104,7 +119,11 @@ def choose_model(place):
         path = checkpoint_path(names[name] or name)
         beside = path.with_name("metrics.json") if path.name == "model.safetensors" else path.with_suffix(".json")
         where = str(path), path.stat().st_mtime_ns, beside.stat().st_mtime_ns if beside.is_file() else None
-        return where, load(*where)
+        model = load(*where)
+        if said := others(*where):
+            said = f"{said[0].upper()}{said[1:]}: what is shown here is measured afresh."
+            place.caption(plain(said))
+        return where, model
     except (ValueError, OSError, MemoryError) as e:
         st.error(f"These weights can't be used. {e}")
         bring_own(st)
@@ -144,7 +163,8 @@ def calibration_scores(where, model, frames=52_000):
         parts, blocks = [], max(1, round(frames/500/(64-model.context)))
         for i in range(blocks):                              # of 500 episodes, so that memory stays flat
             tell(i/blocks)
-            parts.append(model.surprise(simulate(model.world, 500, 64, CALIBRATION_SEED+i)[0])[:, model.context:].flatten())
+            clean = home_of(model).clips("calibrate", 500, 64, i).frames
+            parts.append(model.surprise(clean)[:, model.context:].flatten())
         return torch.cat(parts)
     return worked_out((where, "calibration", frames), "Calibrating on clean episodes", score)[0]
 
@@ -156,4 +176,5 @@ def threshold(where, model, per_1000):
 
 def describe(model):
     parts = "no decoder: a pure JEPA" if model.decoder is None else f"sees {model.context} frames"
-    return f"recipe {plain(model.config.recipe)}, seed {model.config.seed}, {plain(model.world.name)} world; {parts}"
+    recipe, world = plain(model.config.recipe), plain(home_of(model).name)
+    return f"recipe {recipe}, seed {model.config.seed}, {world} world; {parts}"

@@ -2,16 +2,15 @@
 import json
 from pathlib import Path
 
-import dvd_jepa
 import streamlit as st
 import torch
 from common import chart, choose_model, metrics, show, show_code, worked_out
-from dvd_jepa.core import TEST_SEED
-from dvd_jepa.dream import baselines, positions_at
-from dvd_jepa.evaluate import forecast_report, horizon_report, horizon_text, packaged_metrics, skill_figure, steps_text
-from dvd_jepa.models import ahead
+from dvd_jepa.dream import positions_at
+from dvd_jepa.horizons import (forecast_report, horizon_report, horizon_text, skill_figure,
+                               steps_text)
+from dvd_jepa.runs import packaged_metrics
 from dvd_jepa.show import DREAM, REALITY, curves
-from dvd_jepa.world import render
+from dvd_jepa.train import home_of
 from theatre import packed
 
 PUBLISHED = "published recipe"
@@ -21,9 +20,10 @@ study = Path(__file__).parent.parent/"nbs"/"studies"/"results"/"21_published.jso
 def reports_of(where, model):
     "The forecast report, the far horizon and the headlines over seeds that lie beside the weights; measured now if none does."
     kept = metrics(*where)
-    if kept.get("forecast"): return kept["forecast"], kept["horizon"][model.world.name], kept.get("seeds")
+    if kept.get("forecast"):
+        return kept["forecast"], kept["horizon"][home_of(model).name], kept.get("seeds")
     far = lambda tell: horizon_report(model)
-    near = lambda tell: (tell(.2, "and of everybody else"), forecast_report(model, rivals=baselines(model.world, model.config)))[1]
+    near = lambda tell: (tell(.2, "and of everybody else"), forecast_report(model))[1]
     far, near = worked_out((where, "horizon"), "Measuring the dreams of 500 held-out episodes", far, near)
     return near, far, None
 
@@ -38,7 +38,7 @@ def headline(model, near, far, seeds):
     one, two, three = st.columns(3)
     one.metric("Valid (skill ≥ 0.5) for", f"{horizon_text(far, last)} steps", help="The last step before the skill first falls below one half, over held-out episodes, with its 95 % interval. A plus: still valid at the last step that was looked at.")
     two.metric("Worse than the mean frame", f"from step {lost:,}" if lost else "never", help=f"The first step from which the average training frame is the better prophet; looked at as far as step {last:,}.")
-    over = seeds and seeds["headlines"].get(f"horizon.{model.world.name}.valid_horizon")
+    over = seeds and seeds["headlines"].get(f"horizon.{home_of(model).name}.valid_horizon")
     if over: three.metric(f"Over {len(over['values'])} training seeds", f"{steps_text(round(over['median']), last)} steps", help=f"Median; the worst seed {steps_text(over['min'], last)}, the best {steps_text(over['max'], last)}.")
     if further: st.caption(f"Further than the dream, within {near['data']['steps']} steps: {', '.join(further)}.")
 
@@ -56,10 +56,10 @@ def far_figure(far):
 @torch.no_grad()
 def moments(model, episode, steps, around=12):
     "Reality and dream from a step on, for a few frames: (T, H, W) each, and how far off the first one is, px."
-    frames, states = dvd_jepa.simulate(model.world, 1, model.context, TEST_SEED+episode)
-    k = list(range(steps, steps+around))
-    real = torch.from_numpy(render(model.world, positions_at(model.world, states[:, -1], k)))[0]
-    return real, model.decode(ahead(model.predictor, model.encode(frames)[0], torch.tensor(k)))
+    world, k = home_of(model), list(range(steps, steps+around))
+    clip = world.clips("test", 1, model.context, episode)
+    real = torch.from_numpy(world.render(positions_at(world, clip.states[:, -1], k)))[0]
+    return real, model.decode(model.predictor.roll(model.encode(clip.frames)[0], torch.tensor(k)))
 
 def along(where, model, near, far):
     st.subheader("Walk along the dream")

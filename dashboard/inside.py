@@ -1,16 +1,16 @@
 "Inside: what the latent knows, how it turns, and whether it is alive."
-import dvd_jepa
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 import torch
 from common import chart, choose_model, metrics, show, show_code, worked_out
-from dvd_jepa.core import TEST_SEED
-from dvd_jepa.dream import training_sample
-from dvd_jepa.evaluate import collapse_report, probe_report
-from dvd_jepa.models import RotorPredictor
-from dvd_jepa.probe import pca, ridge
-from dvd_jepa.show import DREAM, REALITY, TEMPLATE
+from dvd_jepa.compare import collapse_report
+from dvd_jepa.parts import RotorPredictor
+from dvd_jepa.probe import probe_report
+from dvd_jepa.rivals import training_sample
+from dvd_jepa.show import DREAM, REALITY
+from dvd_jepa.stats import pca, ridge
+from dvd_jepa.train import home_of
 from plotly.subplots import make_subplots
 from theatre import packed
 
@@ -20,11 +20,12 @@ LENGTH = 240   # frames of the episode that is looked into
 @torch.no_grad()
 def looked_into(model, episode):
     "A held-out episode: its frames and states at each observation, its latents, and what a line reads from them."
-    frames, states = training_sample(model.world, model.config)
-    read = ridge(model.encode(frames).flatten(0, 1), states[:, model.context-1:].flatten(0, 1))
-    frames, states = dvd_jepa.simulate(model.world, 1, LENGTH+model.context-1, TEST_SEED+episode)
-    z = model.encode(frames)[0]
-    return frames[0, model.context-1:], states[0, model.context-1:], z, read(z)
+    world, first = home_of(model), model.context-1
+    frames, states = training_sample(world, model.config)
+    read = ridge(model.encode(frames).flatten(0, 1), states[:, first:].flatten(0, 1))
+    clip = world.clips("test", 1, LENGTH+first, episode)
+    z = model.encode(clip.frames)[0]
+    return clip.frames[0, first:], clip.states[0, first:], z, read(z)
 
 def reports_of(where, model):
     kept = metrics(*where)
@@ -44,7 +45,8 @@ def traces(states, told):
         for name,y,color,width in (("true", states, REALITY, 4), ("read from the latent", told, DREAM, 1.5)):
             fig.add_scatter(y=y[:120, i].numpy(), name=name, mode="lines", line=dict(color=color, width=width), legendgroup=name, showlegend=i == 0, **at)
     fig.update_xaxes(title="time (frames)", row=2)
-    return fig.update_layout(title="Position and velocity: the truth, and what a straight line reads", height=420, template=TEMPLATE, legend=dict(orientation="h", y=-.16))
+    title = "Position and velocity: the truth, and what a straight line reads"
+    return fig.update_layout(title=title, height=420, legend=dict(orientation="h", y=-.16))
 
 def portraits(model, z):
     "Pairs of latents against each other; where the model has no pairs, its principal components."
@@ -60,7 +62,7 @@ def portraits(model, z):
                         marker=dict(size=4, color=np.arange(len(z)), colorscale=[[0, REALITY], [1, DREAM]]), hovertemplate="frame %{pointNumber}<extra></extra>", showlegend=False, row=place//columns+1, col=place%columns+1)
     fig.update_xaxes(range=[-limit, limit], showticklabels=False).update_yaxes(range=[-limit, limit], showticklabels=False)
     title = "Each pair of latents over one episode, the loudest first (what only turns, moves on a circle)" if rotor else "The latent's principal components over one episode"
-    return fig.update_layout(title=title, height=160+170*-(-len(loud)//columns), template=TEMPLATE)
+    return fig.update_layout(title=title, height=160+170*-(-len(loud)//columns))
 
 def true_periods(world, states):
     "Frames after which each axis of an episode repeats itself: seen where clipping has put it on a lattice, else from its speed."
@@ -73,20 +75,23 @@ def periods(model, z, states):
     "Period of each pair against how much it is used, and the true periods of this episode's two axes with their overtones."
     paces, share = model.predictor.frequency(z[:1])[0].abs().numpy(), z[:, :model.predictor.turning].unflatten(1, (-1, 2)).var(0).sum(1).numpy()
     found, most = 2*np.pi/np.maximum(paces, 1e-4), share.max()/share.sum()
-    fig, true = go.Figure(), true_periods(model.world, states)
+    fig, true = go.Figure(), true_periods(home_of(model), states)
     for axis,period,dash in zip("yx", true, ("dot", "dash")):
         for n in range(1, 7): fig.add_scatter(x=[period/n]*2, y=[0, 1.15*most], mode="lines", line=dict(color=REALITY, dash=dash, width=2 if n == 1 else 1), name=f"world, {axis}: {period:.1f} frames and overtones", legendgroup=axis, showlegend=n == 1, hovertemplate=f"{axis}: {period:.1f}/{n} frames<extra></extra>")
     stems = np.stack([found, found, np.full_like(found, np.nan)], 1).ravel(), np.stack([0*share, share/share.sum(), np.full_like(share, np.nan)], 1).ravel()
     fig.add_scatter(x=stems[0], y=stems[1], mode="lines", line=dict(color=DREAM, width=3), showlegend=False, hoverinfo="skip")
     fig.add_scatter(x=found, y=share/share.sum(), mode="markers", marker=dict(size=10, color=DREAM), name="found, one a pair", hovertemplate="%{x:.2f} frames<extra></extra>")
-    fig.update_layout(title="The periods it has found, and those of the world", xaxis_title="period (frames, log scale)", yaxis_title="share of the turning variance", height=400, template=TEMPLATE, legend=dict(orientation="h", y=1.1, x=0))
+    fig.update_layout(title="The periods it has found, and those of the world", height=400,
+                      xaxis_title="period (frames, log scale)", yaxis_title="share of the turning variance",
+                      legend=dict(orientation="h", y=1.1, x=0))
     return fig.update_xaxes(type="log", range=[np.log10(3), np.log10(150)], tickvals=[3, 4, 6, 9, 12, 18, 24, 36, 48, 72, 100, 150])
 
 def meters(collapse):
     fig = make_subplots(1, 2, subplot_titles=("std of each latent dimension", "spectrum (shares, sorted)"))
     fig.add_bar(y=collapse["std_by_dimension"], marker_color=DREAM, row=1, col=1).add_bar(y=collapse["spectrum"], marker_color=DREAM, row=1, col=2)
     fig.update_xaxes(title="latent dimension", col=1).update_xaxes(title="direction, the loudest first", col=2)
-    return fig.update_layout(title="Is it alive? A collapsed latent has std 0, or all in one direction", height=320, showlegend=False, template=TEMPLATE)
+    title = "Is it alive? A collapsed latent has std 0, or all in one direction"
+    return fig.update_layout(title=title, height=320, showlegend=False)
 
 
 left, right = st.columns([2.9, 1], gap="medium")

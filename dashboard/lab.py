@@ -1,14 +1,15 @@
 "Surprise lab: every violation, how loud it is, and what an alarm costs."
-import dvd_jepa
 import plotly.graph_objects as go
 import streamlit as st
 import torch
 from common import RATES, chart, choose_model, show, show_code, threshold, worked_out
+from dvd_jepa.breaks import VIOLATIONS, inject
 from dvd_jepa.core import TEST_SEED
-from dvd_jepa.evaluate import violation_suite
-from dvd_jepa.show import ALARM, BASELINE, DREAM, REALITY, TEMPLATE, curves
-from dvd_jepa.surprise import SPACES, auroc, space_of
-from dvd_jepa.world import VIOLATIONS
+from dvd_jepa.show import ALARM, BASELINE, DREAM, REALITY, curves
+from dvd_jepa.stats import auroc
+from dvd_jepa.surprise import SPACES, space_of
+from dvd_jepa.train import home_of
+from dvd_jepa.verdicts import violation_suite
 from theatre import packed
 
 LENGTH, LATE = 80, 4   # frames of a clip: the slowest logo has time to reach a wall; frames in which an alarm is in time
@@ -32,9 +33,10 @@ def pick(place):
 
 def clip(where, model, kind, magnitude, episode, limit):
     "One episode beside its twin: what the camera sees, and how surprised the model is."
-    try: bad, onset = dvd_jepa.inject(model.world, 1, LENGTH, kind, magnitude, at=max(24, model.context), seed=TEST_SEED+episode)
+    world, k = home_of(model), model.context
+    try: bad, onset = inject(world, 1, LENGTH, kind, magnitude, max(24, k), TEST_SEED+episode)
     except ValueError as e: return st.error(str(e))
-    at, k = int(onset[0]), model.context
+    at = int(onset[0])
     scores = {"broken": model.surprise(bad.frames)[0, k:], "clean twin": model.surprise(bad.clean)[0, k:]}
     rings = [t for t in range(k, LENGTH) if scores["broken"][t-k] > limit]
     true, false = [t for t in rings if t >= at], [t for t in rings if t < at]
@@ -62,7 +64,9 @@ def roc(scores, clean, limit):
         false = [max(1e-5, (calm > level).float().mean().item()) for level in levels]
         fig.add_scatter(x=false, y=[(of > level).float().mean().item() for level in levels], name=name, mode="lines", line=dict(color=color, width=2))
         fig.add_scatter(x=[max(1e-5, (calm > limit).float().mean().item())], y=[(of > limit).float().mean().item()], mode="markers", marker=dict(color=color, size=10), showlegend=False, hovertext="at this threshold")
-    fig.update_layout(title="ROC: dots mark the threshold", xaxis_title="clean frames, or stretches, that ring (share, log scale)", yaxis_title="broken episodes that ring (share)", height=340, template=TEMPLATE, legend=dict(orientation="h", y=1.12, x=0))
+    fig.update_layout(title="ROC: dots mark the threshold", height=340, legend=dict(orientation="h", y=1.12, x=0),
+                      xaxis_title="clean frames, or stretches, that ring (share, log scale)",
+                      yaxis_title="broken episodes that ring (share)")
     return fig.update_xaxes(type="log", exponentformat="power", dtick=1).update_yaxes(range=[0, 1.03])
 
 def latency(scores, limit):
@@ -70,7 +74,9 @@ def latency(scores, limit):
     late = torch.where(rings.any(1), rings.int().argmax(1), rings.shape[1])
     names = ["at once", *map(str, range(1, rings.shape[1])), "not heard"]
     fig = go.Figure(go.Bar(x=names, y=torch.bincount(late, minlength=len(names)).numpy()/len(late), marker_color=[ALARM]*(len(names)-1)+[BASELINE]))
-    return fig.update_layout(title="When the first alarm comes", xaxis_title="frames after reality broke", yaxis_title="episodes (share)", height=340, template=TEMPLATE).update_xaxes(type="category").update_yaxes(range=[0, 1.03])
+    fig.update_layout(title="When the first alarm comes", height=340,
+                      xaxis_title="frames after reality broke", yaxis_title="episodes (share)")
+    return fig.update_xaxes(type="category").update_yaxes(range=[0, 1.03])
 
 def heat(suite, limit, measure):
     of, form = MEASURES[measure]
@@ -79,7 +85,8 @@ def heat(suite, limit, measure):
     low = .5 if measure.startswith("AUROC") else 0
     fig = go.Figure(go.Heatmap(z=values, x=["faint", "mild", "clear", "plain"], y=list(suite.kinds), text=notes, texttemplate="%{text}", zmin=low, zmax=1, colorscale=[[0, "#d93a3a"], [.5, "#f2c14e"], [1, "#2a9d6f"]], hoverinfo="skip", colorbar=dict(tickformat=".0%" if low == 0 else ".2f")))
     chance = dict(zip(MEASURES, ("", f" (a clean frame: {(suite.clean > limit).float().mean():.1%})", f" (a clean stretch as long: {(stretches(suite.clean) > limit).float().mean():.1%})")))[measure]
-    return fig.update_layout(title=f"{measure[0].upper()}{measure[1:]}, over 200 held-out episodes each{chance}", height=620, template=TEMPLATE).update_yaxes(autorange="reversed")
+    title = f"{measure[0].upper()}{measure[1:]}, over 200 held-out episodes each{chance}"
+    return fig.update_layout(title=title, height=620).update_yaxes(autorange="reversed")
 
 
 left, right = st.columns([2.9, 1], gap="medium")

@@ -2,9 +2,9 @@
 import secrets
 import time
 
-import dvd_jepa
 import streamlit as st
 from common import RATES, bring_own, choose_model, describe, show, show_code, threshold
+from dvd_jepa.breaks import VIOLATIONS
 from theatre import KEPT, Theatre
 
 CHUNK = .4   # seconds between two chunks of frames
@@ -17,7 +17,7 @@ def theatre_of(where, model, limit):
     "This session's logo and watcher; a new one for other weights."
     if state.get("watched") != where:
         state.watched, state.theatre, state.clock = where, Theatre(model, limit, seed=7), None
-    state.theatre.monitor.threshold = limit
+    state.theatre.promise(limit)
     return state.theatre
 
 def new_world(): state.theatre, state.clock = Theatre(state.theatre.model, state.theatre.monitor.threshold, secrets.randbelow(2**31)), None
@@ -58,15 +58,15 @@ def controls(place, model):
     two.toggle("Eyes open", True, key="eyes", help="Shut: it goes on dreaming from the last thing it saw.")
     place.select_slider("False alarms in 1,000 clean frames", RATES[:-3], 1, key="rate", help="The threshold is calibrated on clean episodes for this rate.")
     with place.container(border=True):
-        kind = st.selectbox("Break reality", list(dvd_jepa.VIOLATIONS), key="kind", format_func=lambda kind: f"{kind}: it {dvd_jepa.VIOLATIONS[kind].says}")
-        v = dvd_jepa.VIOLATIONS[kind]
+        kind = st.selectbox("Break reality", list(VIOLATIONS), key="kind", format_func=lambda kind: f"{kind}: it {VIOLATIONS[kind].says}")
+        v = VIOLATIONS[kind]
         one, two = st.columns([3, 2], vertical_alignment="bottom")
         one.select_slider(f"How much ({v.unit})", v.magnitudes, v.default, key=f"magnitude {kind}")
         two.button("Inject", on_click=strike, type="primary", width="stretch", key="inject", disabled=paused or bool(far))
     with place.container(border=True):
         one, two = st.columns([3, 2], vertical_alignment="bottom")
-        most = 100_000 if hasattr(model.predictor, "ahead") else 1_000
-        one.selectbox("Dream ahead (frames)", [n for n in AHEAD if n <= most], 2, key="far", format_func=lambda n: f"{n:,}")
+        within = [n for n in AHEAD if n <= model.predictor.reach]
+        one.selectbox("Dream ahead (frames)", within, 2, key="far", format_func=lambda n: f"{n:,}")
         if far: two.button("Wake up", on_click=wake, type="primary", width="stretch", key="wake")
         else: two.button("Dream", on_click=rush, width="stretch", key="rush", help="Reality is frozen while the latent rolls on; then both are compared.")
 
@@ -88,7 +88,7 @@ show_code(right)
 theatre_of(where, model, threshold(where, model, state.get("rate", 1)))
 if "rushing" in state: rush_now(left)
 controls(right, model)
-state.theatre.monitor.threshold = threshold(where, model, state.rate)
+state.theatre.promise(threshold(where, model, state.rate))
 playing = not state.get("paused", False) and not state.theatre.far
 state.look = dict(fps=state.fps, eyes=state.eyes, draw=model.decoder is not None and state.decoder, playing=playing, promise=f"the threshold, for {state.rate:g} false alarm{'s'*(state.rate != 1)} in 1,000 clean frames")
 if state.get("notice"): right.caption(state.pop("notice"))

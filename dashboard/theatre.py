@@ -5,10 +5,10 @@ from collections import deque
 
 import numpy as np
 import torch
-from dvd_jepa import Monitor
-from dvd_jepa.dream import at_corner, centroids, next_corner
-from dvd_jepa.models import ahead
-from dvd_jepa.world import Reality, render, step
+from dvd_jepa.breaks import Reality
+from dvd_jepa.dream import at_corner, centroids, next_corner, positions_at
+from dvd_jepa.monitor import Monitor
+from dvd_jepa.train import home_of
 
 WITHIN = 1000   # frames that the corner oracle looks ahead
 MENDED = 64     # frames after which a broken reality is mended
@@ -34,13 +34,17 @@ class Theatre:
         threshold:float, # Calibrated, in the unit of the model's default score
         seed:int=0,      # Which logo
     ):
-        self.model, self.reality, self.frame, self.epoch = model, Reality(model.world, seed), 0, next(_epochs)
-        self.monitor = Monitor(model)
-        self.monitor.threshold = threshold
+        self.model, self.world, self.frame, self.epoch = model, home_of(model), 0, next(_epochs)
+        self.reality, self.monitor = Reality(self.world, seed), Monitor(model)
+        self.promise(threshold)
         self.tape, self.closed, self.marks, self.far = deque(maxlen=KEPT), None, {}, None   # marks: frame → what happens there
         self.told = self.truly = self.checked = None
         self.recent, _ = self.reality.next(model.context)
         for frame in self.recent: self.monitor.update(frame)
+
+    def promise(self, threshold):
+        "From now on it rings above this."
+        if threshold != self.monitor.threshold: self.monitor._promise(threshold)
 
     @torch.no_grad()
     def advance(self,
@@ -55,38 +59,41 @@ class Theatre:
         readings = [self.monitor.update(frame) for frame in frames] if eyes_open else [None]*n
         drawn = None if self.model.decoder is None else self.model.decoder(expected)
         off = [None]*n if eyes_open else self._off(drawn, expected, states)
-        corners, before = at_corner(self.model.world, states[:, :2].numpy()), (self.told, self.truly)
+        corners, before = at_corner(self.world, states[:, :2].numpy()), (self.told, self.truly)
         self._look_for_corners()
         reality, dream, dreamed, seen = _grey(frames), None if drawn is None else _grey(drawn), _whole(expected), _whole(z)
         for i,(t,reading) in enumerate(zip(range(self.frame-n+1, self.frame+1), readings)):
             moment = dict(t=t, corner=bool(corners[i]), struck=self.marks.get(t),
-                          shut=0 if eyes_open else self.closed[1]-n+i+1, off=off[i], **_judged(reading), **self._countdown(t, before))
+                          shut=0 if eyes_open else self.closed[2]-n+i+1, off=off[i], **_judged(reading), **self._countdown(t, before))
             self.tape.append((moment, reality[i].tobytes(), b"" if dream is None else dream[i].tobytes(), dreamed[i].tobytes(), seen[i+1].tobytes()))   # bytes, so that nobody has to collect them
 
     def _awake(self, z):
         if self.closed: self.monitor.skip()       # it hasn't looked: its streak of frames is broken
         self.closed = None
-        return self.model.predictor(z[:-1])
+        return self.model.predictor.roll(z[:-1], 1)
 
     def _asleep(self, z, n):
-        "The dream's next latents (n, D): from the last one seen where the predictor can jump, else from the last one dreamed."
-        start, done = self.closed or (z[0], 0)
-        jumps = hasattr(self.model.predictor, "ahead")
-        path = ahead(self.model.predictor, start[None], torch.arange(1, n+1)+(done if jumps else 0))
-        self.closed = (start if jumps else path[-1]), done+n
+        "The dream's next latents (n, D), from the last one seen and the last one dreamed."
+        start, last, done = self.closed or (z[0], z[0], 0)
+        path = self._onward(start, last, done, torch.arange(1, n+1))
+        self.closed = start, path[-1], done+n
         return path
+
+    def _onward(self, start, last, done, k):
+        "Latents (K, D) `k` frames (K,) after the last one dreamed, `done` frames after the start."
+        return self.model.predictor.onward(start[None], last[None], done, k)
 
     def _off(self, drawn, z, states):
         "How far the dreamed logo is from the true one, px; by the probe where nothing is drawn."
         if drawn is None and self.model.probe is None: return [None]*len(states)
-        places = centroids(self.model.world, drawn) if drawn is not None else self.model.position(z).numpy()
+        places = centroids(self.world, drawn) if drawn is not None else self.model.position(z).numpy()
         return [float(f"{x:.3g}") for x in np.linalg.norm(places-states[:, :2].numpy(), axis=1)]
 
     def _look_for_corners(self):
         "Ask the oracle and the world anew where their last answer is used up, or where reality has broken since."
         broken = self.marks and self.frame <= max(self.marks)+self.model.context
         if not broken and self.checked is not None and self.frame < self.checked: return
-        hits = np.flatnonzero(at_corner(self.model.world, self.reality.peek(WITHIN)[:, :2].numpy()))
+        hits = np.flatnonzero(at_corner(self.world, self.reality.peek(WITHIN)[:, :2].numpy()))
         self.truly = self._hit(hits[:1]+1)
         if not self.closed and self.model.decoder is not None: self.told = self._hit(next_corner(self.model, self.recent[None], WITHIN))
         self.checked = min(x for x in (self.truly, self.told, self.frame+WITHIN//2) if x is not None and x > self.frame)
@@ -113,35 +120,25 @@ class Theatre:
         "Freeze reality and dream `n` frames ahead; kept in `far`, with what reality will show then. ValueError while it is broken."
         if self.reality.broken_for: raise ValueError(f"Reality is broken: what it would show is no test of the dream. It will be mended in {self.reality.broken_for} frames.")
         shown = sorted({*range(1, min(n, 60)+1), *range(max(1, n-29), n+1)})
-        z = self._asleep_now() if self.closed else self.model.encode(self.recent[None])[0, -1]
-        path = ahead(self.model.predictor, z[None], torch.tensor(shown))
-        place = self._place_in(n, tell)
-        real, drawn = torch.from_numpy(render(self.model.world, place))[0, 0], None if self.model.decoder is None else self.model.decoder(path)
+        z = self.model.encode(self.recent[None])[0, -1]
+        path = self._onward(*(self.closed or (z, z, 0)), torch.tensor(shown))
+        tell(0.)
+        place = positions_at(self.world, self.reality.state[None], [n], lambda k: tell(k/n))
+        real = torch.from_numpy(self.world.render(place))[0, 0]
+        drawn = None if self.model.decoder is None else self.model.decoder(path)
         off = self._off(drawn, path, torch.from_numpy(np.repeat(place[0], len(shown), 0)))[-1]
         says = f"{n:,} frames ahead the dream is {off:.2f} px off." if off is not None else f"{n:,} frames ahead, in {len(z)} numbers that nobody can draw or read."
         if drawn is not None: says += f" Mean square error {(drawn[-1]-real).square().mean():.4f}; a black frame would have {real.square().mean():.4f}."
         self.far = dict(id=f"{self.epoch}-{self.frame}-{n}", n=n, steps=shown, says=says, off=off, frozen=packed(self.recent[-1]), final=packed(real),
                         dream=None if drawn is None else packed(drawn), z=_text(_whole(path).tobytes()), **{"from": self.frame})
 
-    def _asleep_now(self):
-        "The latent that it dreams of at this moment, with its eyes shut."
-        start, done = self.closed
-        return ahead(self.model.predictor, start, done) if hasattr(self.model.predictor, "ahead") else start
-
-    def _place_in(self, n, tell):
-        "Where the logo will be, (1, 1, 2), by letting the world run."
-        p, v = (x[None] for x in np.split(self.reality.state.numpy(), 2))
-        for k in range(n):
-            if k % 5000 == 0: tell(k/n)
-            p, v = step(self.model.world, p, v)
-        return p[None]
-
     def message(self, frames, fps, playing, draw, promise):
         "What the page's player needs of the last frames on the tape."
         tape = list(self.tape)[-frames:]
         moments, reality, dream, z, seen = zip(*tape) if tape else ((),)*5
         reality, dream, z, seen = (_text(b"".join(part)) for part in (reality, dream if draw else (), z, seen))
-        return dict(epoch=self.epoch, area=self.model.world.size**2, dim=self.model.config.latent, fps=fps, playing=playing, draw=draw, threshold=self.monitor.threshold, promise=promise,
+        return dict(epoch=self.epoch, area=self.world.size**2, dim=self.model.config.latent, fps=fps,
+                    playing=playing, draw=draw, threshold=self.monitor.threshold, promise=promise,
                     moments=list(moments), reality=reality, dream=dream or None, z=z, seen=seen, ahead=self.far)
 
 

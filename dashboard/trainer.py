@@ -5,10 +5,9 @@ import sys
 from pathlib import Path
 
 import torch
-from dvd_jepa import fit
-from dvd_jepa.dream import training_sample
-from dvd_jepa.models import ahead
-from dvd_jepa.probe import ridge
+from dvd_jepa.rivals import training_sample
+from dvd_jepa.stats import ridge
+from dvd_jepa.train import fit, home_of
 from dvd_jepa.world import WORLDS, simulate
 
 SEEN, STEPS = 3_000_000, 30   # seed of the episodes that are looked at while it trains; no training, calibration or test draws from it
@@ -17,18 +16,17 @@ SEEN, STEPS = 3_000_000, 30   # seed of the episodes that are looked at while it
 class Look:
     "How far off are the dreams of the model as it is now, read by a line?"
     def __init__(self, model):
-        self.model, k = model, model.context
-        self.frames, self.states = training_sample(model.world, model.config)
+        self.model, world, k = model, home_of(model), model.context
+        self.frames, self.states = training_sample(world, model.config)
         self.frames, self.states = self.frames[:60], self.states[:60, k-1:]
-        self.new, states = simulate(model.world, 100, k+STEPS, SEEN)
+        self.new, states = simulate(world, 100, k+STEPS, SEEN)
         self.truth = states[:, k:, :2]
 
     @torch.no_grad()
     def __call__(self):
         z, k = self.model.encode(self.frames), self.model.context
         read = ridge(z.flatten(0, 1), self.states.flatten(0, 1)[:, :2], 1e-6)
-        path = ahead(self.model.predictor, self.model.encode(self.new[:, :k]), torch.arange(1, STEPS+1))
-        told = read(path)
+        told = read(self.model.dream(self.new[:, :k], STEPS))
         off = (told-self.truth).norm(dim=-1).mean(0)
         return dict(off={str(k): round(off[k-1].item(), 4) for k in (1, 10, STEPS)}, dreamed=told[0].clamp(-3, 20).tolist(), true=self.truth[0].tolist())
 

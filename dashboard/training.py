@@ -7,18 +7,17 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
-import dvd_jepa
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 from common import add_own, chart, own_folder
-from dvd_jepa import RECIPES
-from dvd_jepa.core import ANTI_COLLAPSE, TEST_SEED
-from dvd_jepa.show import DREAM, REALITY, TEMPLATE, curves
-from dvd_jepa.train import as_config, home_of
+from dvd_jepa.config import ANTI_COLLAPSE
+from dvd_jepa.core import TEST_SEED
+from dvd_jepa.jepa import load
+from dvd_jepa.show import DREAM, REALITY, curves
+from dvd_jepa.train import RECIPES, as_config, home_of
 from dvd_jepa.world import WORLDS
 
 state, here = st.session_state, Path(__file__).parent
@@ -95,7 +94,8 @@ def knobs(place):
         steps = st.number_input("Steps", 50, 50_000, c.steps, 250, key=f"steps {recipe}", help="Optimizer steps of the JEPA.")
         lr = st.number_input("Step size", 1e-5, 1e-1, c.lr, 1e-3, format="%.1e", key=f"lr {recipe}", help="Adam's; the largest one of a schedule.")
         how = st.selectbox("Against collapse", ANTI_COLLAPSE, ANTI_COLLAPSE.index(c.anti_collapse), key=f"how {recipe}", help="ema: a slow copy of the encoder is the goal (BYOL). stopgrad: the encoder itself, without gradient (SimSiam). var, vicreg, sigreg: a term that spreads the latents. Try none.")
-        wanted = dict(steps=steps, lr=lr, anti_collapse=how) | weights(replace(c, anti_collapse=how), recipe)
+        wanted = dict(steps=steps, lr=lr, anti_collapse=how)
+        wanted |= weights(as_config(c, anti_collapse=how), recipe)   # whatever another way reads is forgotten
     return recipe, world, seed, {k: v for k,v in wanted.items() if v != getattr(c, k)}
 
 
@@ -141,7 +141,8 @@ def trail(job, look):
     for name,path,color in (("reality", true, REALITY), ("dream", dreamed, DREAM)):
         fig.add_scatter(x=path[:, 1], y=path[:, 0], name=name, mode="lines+markers", line=dict(color=color, width=1.5), marker=dict(size=5))
     size = job.world.size
-    fig.update_layout(title=f"{len(true)} frames ahead", height=260, template=TEMPLATE, margin=dict(t=46, b=20, l=20, r=10), legend=dict(orientation="h", y=1.18, x=.4))
+    fig.update_layout(title=f"{len(true)} frames ahead", height=260, margin=dict(t=46, b=20, l=20, r=10),
+                      legend=dict(orientation="h", y=1.18, x=.4))
     chart(st, fig.update_xaxes(range=[-.5, size-.5], showticklabels=False).update_yaxes(range=[size-.5, -.5], showticklabels=False, scaleanchor="x"), "trail")
 
 def take_along(place, job):
@@ -160,7 +161,7 @@ def take_along(place, job):
 def save(place, job, name):
     folder = Path("runs")/name
     if folder.exists(): return place.error(f"{folder} exists already: choose another name.")
-    try: dvd_jepa.load(job.folder/"model.safetensors").save(folder/"model.safetensors")
+    try: load(job.folder/"model.safetensors").save(folder/"model.safetensors")
     except OSError as e: place.error(f"{folder} can't be written: {e.strerror}")
     else: place.success(f"Saved to {folder}. `dvd-jepa evaluate {folder}` measures it.")
 

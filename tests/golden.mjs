@@ -7,7 +7,7 @@ const json = name => JSON.parse(readFileSync(`${folder}/${name}`, "utf8"));
 const golden = json("golden.json"), model = new Model(json("weights.json"), await unpack(readFileSync(`${folder}/weights.bin`)));
 console.log(JSON.stringify(compare(model, golden, parts)));
 
-export function compare(model, golden, {Monitor, Reality, VIOLATIONS, atCorner, centroid, render, step, trueCorner}) {
+export function compare(model, golden, {Monitor, Reality, centroid, render, step, trueCorner}) {
   const must = Object.fromEntries(Object.entries(golden.vectors).map(([name, v]) => {
     const all = new Float32Array(Uint8Array.from(atob(v.data), c => c.charCodeAt(0)).buffer), rows = v.shape[0], width = all.length/rows;
     return [name, Array.from({length: rows}, (_, i) => all.subarray(i*width, (i + 1)*width))];
@@ -30,17 +30,20 @@ export function compare(model, golden, {Monitor, Reality, VIOLATIONS, atCorner, 
   const monitor = new Monitor(model), readings = must.frames.map(frame => monitor.update(frame));
   const scores = readings.map((r, t) => r.score === null ? NaN : r.score);
   off.unjudged = Number(scores.some((s, t) => Number.isNaN(s) !== Number.isNaN(must.surprise[t][0])));
-  off.surprise = Math.max(...scores.map((s, t) => Number.isNaN(s) ? 0 : Math.abs(Math.log(s) - Math.log(must.surprise[t][0]))));
+  const judged = scores.flatMap((s, t) => Number.isNaN(s) ? [] : [[Math.log(s), Math.log(must.surprise[t][0])]]);
+  off.surprise = Math.max(...judged.map(([s, m]) => Math.abs(s - m)/Math.max(1, m)));   // a score of millions is a power
+  const near = Math.min(...judged.map(([s]) => Math.abs(s - Math.log(model.threshold))));
   const ringing = name => readings.flatMap((r, t) => r[name] ? [t] : []);
   const corners = must.starts.map(s => trueCorner(Object.assign(new Reality(model.world), {state: {p: [...s.subarray(0, 2)], v: [...s.subarray(2)]}}), 300));
-  return {off, corners: JSON.stringify(corners) === JSON.stringify(golden.corners), struck: breaks(model.world, {Reality, VIOLATIONS, step}), alarms: String(ringing("alarm").map(Number)) === String(golden.alarms), lost: String(ringing("lost")) === String(golden.lost), count: golden.alarms.length, threshold: model.threshold};
+  return {off, corners: JSON.stringify(corners) === JSON.stringify(golden.corners), struck: breaks(model, Reality), alarms: String(ringing("alarm").map(Number)) === String(golden.alarms), lost: String(ringing("lost")) === String(golden.lost), count: golden.alarms.length, near, threshold: model.threshold};
 }
 
 // Each violation in many realities: does it strike in time and show, and do those in mid-air keep away from walls? Returns what went wrong.
-function breaks(world, {Reality, VIOLATIONS, step}) {
+function breaks(model, Reality) {
   const wrong = [], same = (a, b) => a.every((x, i) => x === b[i]);
-  for (const [kind, {magnitudes}] of Object.entries(VIOLATIONS)) for (const magnitude of magnitudes) for (let trial = 0; trial < 40; trial++) {
-    const reality = new Reality(world), path = [];
+  const all = Object.entries(model.violations).flatMap(([kind, v]) => v.magnitudes.map(m => [kind, m, v.midAir]));
+  for (const [kind, magnitude, midAir] of all) for (let trial = 0; trial < 40; trial++) {
+    const reality = new Reality(model.world), path = [];
     for (let t = 0; t < 5 + trial; t++) { path.push(reality.state.v); reality.next(); }
     const twin = reality.copy(), states = [path.at(-1), reality.state.v];
     reality.strike(kind, magnitude);
@@ -48,7 +51,7 @@ function breaks(world, {Reality, VIOLATIONS, step}) {
     for (let t = 0; t < 80; t++) {
       const before = twin.state.v, came = reality.next(), clean = twin.next();
       if (came.struck) struck = t;
-      if (came.struck && ["reverse", "kick", "swerve"].includes(kind) && !same(states.at(-2), states.at(-1))) wrong.push(`${kind} struck right after a wall`);
+      if (came.struck && midAir && !same(states.at(-2), states.at(-1))) wrong.push(`${kind} struck right after a wall`);
       states.push(twin.state.v);
       showed ||= came.frame.some((x, i) => x !== clean.frame[i]);
     }

@@ -1,5 +1,6 @@
 "Rules of the house: one-way imports, one training loop, and a package that its notebooks can rebuild."
 import ast
+import importlib
 import re
 import shutil
 import subprocess
@@ -34,7 +35,8 @@ def test_the_import_reader_sees_every_spelling(statement): assert ours(ast.parse
 
 
 def test_every_chapter_exports_a_module():
-    assert order == ["core", "show", "world", "observe", "models", "losses", "train", "dream", "probe", "surprise", "evaluate", "export", "cli"]
+    assert order == ["core", "files", "stats", "show", "config", "video", "world", "breaks", "observe", "parts", "jepa", "losses", "train", "dream", "rivals",
+                     "probe", "surprise", "alarms", "monitor", "horizons", "verdicts", "compare", "evaluate", "runs", "export", "cli"]
     assert {p.stem for p in (top/"dvd_jepa").glob("*.py")} == {*order, "__init__", "_modidx"}
 
 
@@ -42,6 +44,69 @@ def test_every_chapter_exports_a_module():
 def test_imports_point_back(module):
     later = set(order[order.index(module):])
     assert not imported(module) & later, f"{module} may import lower-numbered chapters only"
+
+
+def test_nothing_imports_the_command_line_the_dashboard_or_a_study():
+    for module in order:
+        assert "cli" not in imported(module), module
+        assert not re.search(r"^\s*(from|import) (dashboard|studies)", (top/"dvd_jepa"/f"{module}.py").read_text(encoding="utf-8"), re.M), module
+
+
+def test_no_circle_even_through_what_is_imported_late():
+    "Imports inside of functions and names that have moved count here, but for the doors of `moved`, through which a module is only asked for what it once was."
+    asked = {module: imported(module) for module in order}
+    def reached(module, seen=()):
+        for name in asked[module]: seen = reached(name, (*seen, name)) if name not in seen else seen
+        return seen
+    for module in order: assert module not in reached(module), f"{module} needs itself"
+
+
+WORLDLY = {"video", "world", "breaks"}
+
+@pytest.mark.parametrize("module", [m for nb,m in zip(notebooks, order) if "14" < nb.stem[:2] < "60"])
+def test_no_room_between_observe_and_the_judges_knows_a_world(module):
+    "One door stays: `train.home_of`, which names the world that a recipe lives in when nobody hands `fit` a source."
+    known = imported(module) & WORLDLY
+    if module != "train": assert not known, f"{module} imports {known}"
+    else: assert known == {"world"} and uses(module, {"WORLDS", "World"}) == {"home_of"}
+
+
+def uses(module, names):
+    "Functions (or other top-level statements) of a module in which one of these names stands, import statements aside."
+    tree = ast.parse((top/"dvd_jepa"/f"{module}.py").read_text(encoding="utf-8"))
+    holds = lambda node: any(isinstance(n, ast.Name) and n.id in names for n in ast.walk(node))
+    return {getattr(node, "name", ast.unparse(node)) for node in tree.body if not isinstance(node, (ast.Import, ast.ImportFrom)) and holds(node)}
+
+
+def test_rooms_are_small_and_few_of_them_are_tied():
+    lines = {m: len((top/"dvd_jepa"/f"{m}.py").read_text(encoding="utf-8").splitlines()) for m in order}
+    assert max(lines.values()) <= 420, lines
+    tied = sum(len(imported(m) & set(order)) for m in order)
+    assert tied <= len(order)*(len(order)-1)/4, f"{tied} of {len(order)*(len(order)-1)//2} pairs"
+
+
+def test_every_statistic_stands_once():
+    "Singular values, eigenvalues and least squares are asked for in `stats`, and where a chapter says what else they are for."
+    for pattern, rooms in {r"linalg\.(solve|lstsq)": {"stats"}, r"linalg\.svd": {"stats"}, r"special\.entr": {"stats"}, r"multinomial|percentile": {"stats"}, r"searchsorted": {"stats"}}.items():
+        found = {m for m in order if re.search(pattern, (top/"dvd_jepa"/f"{m}.py").read_text(encoding="utf-8"))}
+        assert found == rooms or not found - rooms, f"{pattern}: {found}"
+
+
+@pytest.mark.parametrize("old, names", {
+    "world": "World WORLDS VIOLATIONS Violation Injected Reality inject simulate render step video camera", "surprise": "SPACES Monitor Reading yardstick Yardstick surprises robust_threshold conformal_threshold calibration_frames auroc beyond keep_yardstick save_yardstick load_yardstick",
+    "losses": "prediction_loss latent_std effective_rank variance_loss covariance_loss epps_pulley sigreg_loss trust reach_at contrastive_loss jepa_loss CollapseMeter CollapseReading diagnose",
+    "dream": "Forecaster Constant Persistence centroids ConstantVelocity NearestNeighbour PixelPredictor fit_pixels parameters save_pixels load_pixels training_sample baselines forecast_error config_of skill valid_horizon resamples interval INTERVALS positions_at at_corner true_corner next_corner",
+    "probe": "LinearProbe ridge rmse r2 pca features kept_of probe_report ascii_dream",
+    "evaluate": "PUBLISHED published_report steps_interval steps_text horizon_text forecast_report skill_figure horizon_report corner_report surprise_report surprise_table Suite violation_suite sensitivity_report sensitivity_table rates_report collapse_report leakage_report leakage_of evaluate headlines seeds_report Comparison compare write_dream write_surprise write_run packaged_metrics metrics_beside",
+}.items())
+def test_what_0_1_offered_is_where_it_was(old, names):
+    module = importlib.import_module(f"dvd_jepa.{old}")
+    for name in names.split(): assert getattr(module, name, None) is not None, f"dvd_jepa.{old}.{name}"
+
+
+def test_the_top_level_names_stay():
+    import dvd_jepa
+    for name in "Config WorldModel load packaged VIOLATIONS World inject simulate Monitor Reading RECIPES fit dream evaluate probe".split(): assert getattr(dvd_jepa, name) is not None
 
 
 def test_there_is_one_training_loop():

@@ -15,11 +15,13 @@ import pytest
 import torch
 from dvd_jepa import cli
 from dvd_jepa.cli import main
-from dvd_jepa.core import Config
-from dvd_jepa.evaluate import metrics_beside, packaged_metrics
-from dvd_jepa.models import load
+from dvd_jepa.breaks import inject
+from dvd_jepa.config import Config
+from dvd_jepa.files import locked
+from dvd_jepa.jepa import digest_of, load
+from dvd_jepa.runs import metrics_beside, packaged_metrics
 from dvd_jepa.train import fit
-from dvd_jepa.world import World, inject, video
+from dvd_jepa.world import World, video
 from PIL import Image
 
 QUICK = ["--steps", "20", "--anti-collapse", "ema+sigreg"]
@@ -57,9 +59,10 @@ def run(tmp_path_factory):
 
 
 def test_train_fills_the_run_folder(run):
-    assert sorted(p.name for p in run.iterdir()) == ["dream.gif", "metrics.json", "model.safetensors", "surprise.png"]
+    assert sorted(p.name for p in run.iterdir() if p.name != ".lock") == ["dream.gif", "metrics.json", "model.safetensors", "surprise.png"]
     metrics = json.loads((run/"metrics.json").read_text())
     assert {"config", "versions", "seconds", "published", "forecast", "probe", "surprise", "collapse"} <= set(metrics)
+    assert metrics["weights"] == digest_of(load(run)), "the numbers say whose they are"
     assert metrics["seconds"]["train"] > 0 and metrics["config"]["steps"] == 20 and metrics["config"]["anti_collapse"] == "ema+sigreg"
     assert Image.open(run/"dream.gif").n_frames == 42
     assert Image.open(run/"surprise.png").size[0] > 600
@@ -202,7 +205,7 @@ def test_wrong_checkpoints_are_named(tmp_path, small, fails):
     (tmp_path/"flipped.safetensors").write_bytes(whole[:-100] + bytes([whole[-100] ^ 1]) + whole[-99:])
     fails("evaluate", tmp_path/"flipped.safetensors", says="damaged")
     torch.save({"w": torch.ones(2)}, tmp_path/"pickle.pt")
-    fails("export", tmp_path/"pickle.pt", "--out", tmp_path/"web", says="expected a dvd-jepa/1 checkpoint")
+    fails("export", tmp_path/"pickle.pt", "--out", tmp_path/"web", says="expected a dvd-jepa/2 checkpoint")
 
 
 @pytest.mark.parametrize("content, says", [
@@ -210,7 +213,7 @@ def test_wrong_checkpoints_are_named(tmp_path, small, fails):
     (np.zeros((10, 256)), "expected (T, H, W)"),
     (np.full((10, 16, 16), np.nan), "received NaN"),
     (np.full((10, 16, 16), 7.), "expected them in [0, 1]"),
-    (np.zeros((10, 16, 16), np.uint8), "divide bytes by 255"),
+    (np.zeros((10, 16, 16), np.int16), "in [0, 1], or uint8"),
     (np.zeros((2, 16, 16)), "expected at least 3"),
     (np.full((10, 16, 16), "a"), "dtype <U1, expected numbers"),
     (np.zeros((10, 16, 16), complex), "expected floating point"),
@@ -295,6 +298,52 @@ def test_a_killed_training_leaves_no_half_written_file(tmp_path, blow, moment):
     process.send_signal(getattr(signal, blow))
     process.communicate(timeout=60)
     assert process.returncode != 0, "it was killed, not done"
-    assert not (folder/"metrics.json").exists(), "the metrics come last"
+    if (folder/"metrics.json").exists(): assert json.loads((folder/"metrics.json").read_text())["weights"] == digest_of(load(folder)), "what is known so far is known of these weights"
     if moment == "writing": assert dvd_jepa("dream", folder, "--out", tmp_path)[0] == 0, "the weights are whole"
-    if blow == "SIGTERM": assert not [p.name for p in folder.iterdir() if p.name.startswith(".")]
+    if blow == "SIGTERM": assert not [p.name for p in folder.iterdir() if p.name.startswith(".") and p.name != ".lock"]
+    with locked(folder): assert not [p.name for p in folder.iterdir() if p.name.startswith(".") and p.name != ".lock"], "the next run sweeps up"
+
+
+def test_a_folder_is_filled_by_one_run_at_a_time(tmp_path, fails):
+    with locked(tmp_path/"run"): fails("train", *QUICK, "--out", tmp_path/"run", says="expected a folder that no other run is filling")
+
+
+def test_numbers_of_other_weights_are_named(small, tmp_path):
+    "The weights of one run beside the metrics of another, as two runs in one folder or a kill between two files leave them."
+    (tmp_path/"model.safetensors").write_bytes((small/"model.safetensors").read_bytes())
+    (tmp_path/"metrics.json").write_text(json.dumps(packaged_metrics("classic")))
+    assert metrics_beside(tmp_path/"model.safetensors", load(tmp_path)) == {}
+    code, out, err = dvd_jepa("evaluate", tmp_path)
+    assert code == 0 and "are those of other weights" in " ".join(err.split()), err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals work otherwise on Windows")
+def test_who_stops_the_verdict_keeps_the_rest(tmp_path):
+    process = start("train", *QUICK, "--out", tmp_path/"run")
+    deadline = time.time() + 120
+    while time.time() < deadline and not (tmp_path/"run"/"surprise.png").exists(): time.sleep(.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert "stopped before the verdict" in " ".join(err.split()), err
+    assert {"dream.gif", "metrics.json", "model.safetensors", "surprise.png"} <= {p.name for p in (tmp_path/"run").iterdir()}
+    assert json.loads((tmp_path/"run"/"metrics.json").read_text())["published"]["forecast_mse_step1"] > 0, "with the published figures"
+
+
+def test_several_clips_are_no_cuts(tmp_path):
+    "Two calm clips, one after the other, would be a jump if they were taken for one."
+    clips = World.classic().clips("calibrate", 40, 64).frames.numpy()
+    for name,part in (("a", clips[0]), ("b", clips[1]), ("test", clips[2])): np.save(tmp_path/f"{name}.npy", part)
+    asked = "monitor", tmp_path/"test.npy", "--false-alarms", .05
+    both = dvd_jepa(*asked, "--clean", tmp_path/"a.npy", "--clean", tmp_path/"b.npy")
+    np.save(tmp_path/"ab.npy", np.concatenate([clips[0], clips[1]]))
+    cut = dvd_jepa(*asked, "--clean", tmp_path/"ab.npy")
+    level = lambda said: float(said[1].split("threshold ")[1].split()[0])
+    assert both[0] in (0, 1) and level(both) < level(cut)
+
+
+def test_help_waits_for_nobody():
+    "Seconds of processor time, as ratios to importing PyTorch, all in one run: the smallest of three."
+    def took(code): return min(float(subprocess.run([sys.executable, "-c", f"import time; start = time.process_time(); {code}; print(time.process_time()-start, file=sys.stderr)" .replace("import time;", "import sys, time;")], capture_output=True, text=True).stderr.split()[-1]) for _ in range(3))
+    torch_alone = took("import torch")
+    assert took("import dvd_jepa; dvd_jepa.load") < 1.3*torch_alone
+    assert took("from typer.testing import CliRunner; from dvd_jepa.cli import app; CliRunner().invoke(app, ['--help'])") < .9*torch_alone

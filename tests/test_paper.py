@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from dvd_jepa.evaluate import PUBLISHED, packaged_metrics
+from dvd_jepa.compare import headlines
+from dvd_jepa.horizons import PUBLISHED
+from dvd_jepa.runs import packaged_metrics
 
 top = Path(__file__).parent.parent
 sys.path.insert(0, str(top/"tools"))
@@ -56,6 +58,18 @@ def test_periods_are_those_of_the_packaged_rotor():
     kept, now = json.loads((figures.drawn/"periods.json").read_text(encoding="utf-8")), figures.found_periods()
     assert (kept["of"], kept["world"], kept["harmonics"]) == (now["of"], now["world"], now["harmonics"])
     assert max(abs(a-b) for a,b in zip(kept["periods"], now["periods"])) < 1e-5
+
+def test_measuring_again_allows_for_another_processor_and_for_nothing_else():
+    kept = headlines(packaged_metrics("classic"))
+    assert figures.differ(kept, kept) == []
+    kick, alarms = "surprise.latent.kick.recall_at_onset", "surprise.pixels.measured_per_1000"
+    rounding = {"corner.false": 1/390, kick: -1/500, alarms: 2/31, "horizon.classic.mse.1000": .0002,
+                "forecast.mse.1": 1e-8, "probe.position_r2": 1e-5}
+    for name,by in rounding.items(): assert not figures.differ(kept | {name: kept[name]+by}, kept), name
+    changes = {"corner.false": .02, kick: -.006, alarms: .2, "horizon.classic.mse.1000": .002,
+               "forecast.mse.1": 1e-6, "forecast.valid_horizon": 1, "probe.position_r2": 2e-4}
+    for name,by in changes.items(): assert figures.differ(kept | {name: kept[name]+by}, kept) == [name]
+    assert figures.differ(kept | {"corner.false": None}, kept) == ["corner.false"]
 
 def test_what_it_says_in_words():
     classic, rotor, varied = (packaged_metrics(name) for name in ("classic", "rotor", "varied"))

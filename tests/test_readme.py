@@ -5,7 +5,12 @@ from pathlib import Path
 
 import dvd_jepa
 import pytest
-from dvd_jepa.evaluate import PUBLISHED, headlines, packaged_metrics
+from dvd_jepa.compare import headlines
+from dvd_jepa.config import flat
+from dvd_jepa.horizons import PUBLISHED
+from dvd_jepa.jepa import digest_of
+from dvd_jepa.runs import packaged_metrics
+from dvd_jepa.train import home_of
 from dvd_jepa.world import World
 
 top = Path(__file__).parent.parent
@@ -118,8 +123,8 @@ def test_no_table_row_is_unchecked():
 
 def test_packaged_metrics_belong_to_the_packaged_weights():
     for name in dvd_jepa.packaged():
-        config = packaged_metrics(name)["config"]
-        assert json.loads(json.dumps(vars(dvd_jepa.load(name).config))) == config
+        kept, model = packaged_metrics(name), dvd_jepa.load(name)
+        assert json.loads(json.dumps(flat(model.config))) == kept["config"] and kept["weights"] == digest_of(model)
 
 
 @pytest.mark.parametrize("m", [classic, rotor, varied], ids=lambda m: m["config"]["recipe"])
@@ -144,9 +149,9 @@ def test_no_number_of_the_prose_is_typed_that_metrics_hold():
 
 @pytest.mark.parametrize("recipe", ["classic", "varied"])
 def test_packaged_baselines_have_the_sizes_and_the_budget_of_the_world_model(recipe):
-    from dvd_jepa.dream import baselines, parameters
+    from dvd_jepa.rivals import baselines, parameters
     model = dvd_jepa.load(recipe)
-    rivals = baselines(model.world)
+    rivals = baselines(home_of(model))
     for name in ("pixel predictor", "untrained encoder"):
         assert parameters(rivals[name]) == pytest.approx(parameters(model), rel=.003)   # a rotor's network is a little smaller than one that steps
         assert (rivals[name].config.steps, rivals[name].config.decoder_steps, rivals[name].config.batch) == (model.config.steps, model.config.decoder_steps, model.config.batch)
@@ -162,3 +167,14 @@ def test_the_encoders_are_no_larger_than_the_published_one_apart_from_its_input_
 
 def test_packaged_weights_are_small():
     for path in (top/"dvd_jepa"/"weights").rglob("*.safetensors"): assert path.stat().st_size <= 1_500_000
+
+
+def test_your_own_clips_go_as_readme_says(capsys):
+    "The block is run as it stands there: a 32×48 array in colour through fit, Monitor and compare."
+    block = next(code for code in re.findall(r"```python\n(.*?)```", readme, re.S) if "clips = torch.zeros" in code)
+    assert len([line for line in block.splitlines() if line.strip()]) <= 10
+    scope = {}
+    exec(block, scope)
+    said = capsys.readouterr().out
+    assert scope["model"].shape == (3, 32, 48) and scope["model"].source.extent("test") == (8, 40)
+    assert "mine" in said and "nearest neighbour" in said and "true" in said.split("]")[0].lower(), "a bar that runs backwards rings"

@@ -1,7 +1,7 @@
 "Train the baselines that come with the package: for each world that is trained on a pixel predictor and an untrained encoder, with the sizes and the budget of its recipe."
 from pathlib import Path
 
-from dvd_jepa.dream import baselines, save_pixels
+from dvd_jepa.rivals import baselines, save_pixels
 from dvd_jepa.train import RECIPES, home_of
 
 folder = Path(__file__).parent.parent/"dvd_jepa"/"weights"/"baselines"

@@ -5,19 +5,21 @@ import multiprocessing
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")   # each process trains on one thread
 
 import dvd_jepa.train as train_module
 import torch
-from dvd_jepa.core import ANTI_COLLAPSE, TEST_SEED, Config, atomic_write
-from dvd_jepa.dream import training_sample
-from dvd_jepa.evaluate import horizon_report
+from dvd_jepa.config import ANTI_COLLAPSE, Config, flat
+from dvd_jepa.core import TEST_SEED
+from dvd_jepa.files import atomic_write
+from dvd_jepa.horizons import horizon_report
 from dvd_jepa.losses import CollapseMeter
-from dvd_jepa.probe import ridge
-from dvd_jepa.train import RECIPES, fit
+from dvd_jepa.rivals import training_sample
+from dvd_jepa.stats import ridge
+from dvd_jepa.train import RECIPES, fit, home_of
 from dvd_jepa.world import WORLDS, simulate
 
 KEPT = Path(__file__).parent.parent/"nbs"/"studies"/"results"/"20_collapse.json"
@@ -42,7 +44,7 @@ class Looks:
     "Where the latents of the same few observations lie as training goes on, on their two main axes."
     def __init__(self, model):
         self.model, self.pictures, k = model, [], model.context
-        frames, self.states = simulate(model.world, SEEN, k, TEST_SEED)
+        frames, self.states = simulate(home_of(model), SEEN, k, TEST_SEED)
         self.frames = frames[:, :k]
         self.take(0)
 
@@ -56,6 +58,7 @@ class Looks:
 
 
 def short(x): return float(f"{float(x):.4g}")
+def as_kept(config): return json.loads(json.dumps(flat(config)))   # JSON knows lists only
 
 def one(config, world):
     "Train one model and ask held-out episodes what became of its latents."
@@ -65,7 +68,8 @@ def one(config, world):
         if step.phase == "jepa": history.append([step.step, short(step.std), short(step.rank)]); looks[0].said = step.diagnosis
     model = fit(config, WORLDS[world], on_model=lambda model: looks.append(Looks(model)), on_step=on_step)
     trained, meter = time.perf_counter()-start, CollapseMeter(memory=10**9)
-    (known, truth), (frames, states) = training_sample(model.world, config), simulate(WORLDS[world], EPISODES, k+STEPS, TEST_SEED)
+    known, truth = training_sample(WORLDS[world], config)
+    frames, states = simulate(WORLDS[world], EPISODES, k+STEPS, TEST_SEED)
     z, y = model.encode(frames), with_speeds(states[:, k-1:])
     meter.update(z)
     now, dream = meter.read(), horizon_report(model, n=EPISODES, looks=range(1, STEPS+1))
@@ -76,7 +80,7 @@ def one(config, world):
         return {name: short(1-e/v) for name,e,v in zip(STATES, errors, variances) if v > 1e-6}
     r2 = read()
     model.target.load_state_dict(model.online.state_dict())   # the last step's encoder; where the goal is not a slow copy, it is the same one
-    return dict(config=json.loads(json.dumps(asdict(config))), world=world, asked=ASKED, seconds=short(trained), said=looks[0].said, std=short(now.std.mean()), rank=short(now.rank), isotropy=short(now.isotropy),
+    return dict(config=as_kept(config), world=world, asked=ASKED, seconds=short(trained), said=looks[0].said, std=short(now.std.mean()), rank=short(now.rank), isotropy=short(now.isotropy),
                 r2=r2, r2_online=read(), mse_1=dream["mse"][0], valid_horizon=dream["valid_horizon"], history=history, pictures=looks[0].pictures if config.seed == 0 and k == 2 else None)
 
 STATES = "y", "x", "vy", "vx", "|vy|", "|vx|"
@@ -105,11 +109,16 @@ def write_lines(about, runs):
     with atomic_write(KEPT) as tmp: tmp.write_text(json.dumps(about)[:-1] + ', "runs": {\n' + lines + "\n}}\n", encoding="utf-8")
 
 
+def same(run, config, world):
+    "Is this kept run what is wanted?"
+    return (run["config"], run["world"], run.get("asked")) == (as_kept(config), world, ASKED)
+
 def main(workers, again=False):
     "Run what is not kept yet, and keep each result at once."
     kept = {} if again or not KEPT.is_file() else json.loads(KEPT.read_text(encoding="utf-8"))
     wanted = jobs()
-    done = {name: r for name,r in kept.get("runs", {}).items() if name in wanted and (r["config"], r["world"], r.get("asked")) == (json.loads(json.dumps(asdict(wanted[name][0]))), wanted[name][1], ASKED)}
+    runs = kept.get("runs", {})
+    done = {name: r for name,r in runs.items() if name in wanted and same(r, *wanted[name])}
     cost = kept.get("meter_cost") or meter_cost()
     start, before, earlier = time.perf_counter(), len(done), kept.get("data", {}).get("seconds", 0) if kept and kept.get("runs") else 0
     def keep(): write_lines(dict(data=dict(ASKED, seeds=list(SEEDS), workers=workers, seconds=round(earlier*(before > 0) + time.perf_counter()-start)), meter_cost=cost), {name: done[name] for name in wanted if name in done})

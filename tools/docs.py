@@ -13,7 +13,7 @@ import nbformat
 
 top = Path(__file__).parent.parent
 proc, site = top/"_proc", top/"_docs"
-NUMBER = re.compile(r"(?<![\w.])(\d\d)_(\w+)\.ipynb")   # 05_losses.ipynb → losses.html, as nbdev's links expect
+NUMBER = re.compile(r"(?<![\w.])(\d\d)_(\w+)\.ipynb")   # 22_losses.ipynb → losses.html, as nbdev's links expect
 NEARBY = re.compile(r"\]\((?!\w+:)[^)\s]*")             # a link that leads to another page of ours
 PLOTLY, MATHJAX, KATEX = (re.compile(p) for p in (r'<script[^>]*src="https://cdn\.plot\.ly/[^"]*"[^>]*></script>|<script type="module">import "https://cdn\.plot\.ly/[^<]*</script>', r'<script[^>]*src="https://cdnjs\.cloudflare\.com/[^"]*"[^>]*></script>', r"https://cdn\.jsdelivr\.net/npm/katex@[\d.]+/dist/"))
 
@@ -98,7 +98,7 @@ def demo():
     "The browser demo's weights, beside its page."
     import dvd_jepa
     from dvd_jepa.export import browser_weights, rounded
-    from dvd_jepa.core import write_json
+    from dvd_jepa.files import write_json
     folder = site/"demo"/"weights"
     for name in ("classic", "rotor"):
         about, numbers = browser_weights(rounded(dvd_jepa.load(name)))

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import typst
-from dvd_jepa.core import atomic_write
+from dvd_jepa.files import atomic_write
 from figures import stale
 
 top = Path(__file__).parent.parent

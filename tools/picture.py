@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from dvd_jepa.core import atomic_write
+from dvd_jepa.files import atomic_write
 from dvd_jepa.show import ALARM, DREAM, REALITY
 from PIL import Image
 from playwright.sync_api import sync_playwright

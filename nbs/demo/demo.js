@@ -1,5 +1,5 @@
 // The demo page: one logo, one model, one monitor, and the controls. The networks are model.js, the pictures stage.js.
-import {Model, Monitor, Reality, VIOLATIONS, atCorner, centroid, render, trueCorner, unpack} from "./model.js";
+import {Model, Monitor, Reality, atCorner, centroid, render, trueCorner, unpack} from "./model.js";
 import {Stage, dreamCaption, words} from "./stage.js";
 
 const SPEEDS = [2, 5, 10, 15, 30, 60], WITHIN = 1000, LOOKS = 10;   // frames a second; frames that the oracle looks ahead, and so many of them in one frame's time
@@ -118,6 +118,7 @@ async function start() {
   }
   if ($("weights").value !== name) return;   // another choice was made while these came
   show = new Show(stage, models[name]);
+  offer(models[name].violations);
   const most = models[name].rotor ? AHEAD.length : 4;
   $("ahead").replaceChildren(...AHEAD.slice(0, most).map(n => new Option(count(n), n, n === 100, n === 100)));
   stage.caption("unit", `times the usual, log scale · dashed: the threshold, for ${1000*models[name].about.false_alarms} false alarm in 1,000 clean frames`);
@@ -125,6 +126,24 @@ async function start() {
   show.next();
   if (!playing) stage.say(calm ? "Paused, as your system asks for less motion. Press Play to watch." : "Paused.");
   buttons();
+}
+
+// the ways in which this world can break; what was chosen stays chosen
+function offer(violations) {
+  const kind = $("kind").value, magnitude = $("magnitude").value;
+  const choices = Object.keys(violations).map(k => new Option(k, k, k === kind, k === kind));
+  $("kind").replaceChildren(...choices);
+  tell();
+  const same = [...$("magnitude").options].find(option => option.value === magnitude);
+  if ($("kind").value === kind && same) same.selected = true;
+}
+
+function tell() {
+  const kind = $("kind").value, v = show.model.violations[kind], usual = m => m === v.default;
+  $("says").textContent = `The logo: it ${v.says}.`;
+  $("inject").textContent = `Inject ${kind}`;
+  const choices = v.magnitudes.map(m => new Option(`${m} ${v.unit}`, m, usual(m), usual(m)));
+  $("magnitude").replaceChildren(...choices);
 }
 
 function buttons() {
@@ -167,14 +186,7 @@ $("weights").onchange = start;
 $("speed").oninput = buttons;
 $("decoder").onchange = () => { if (show?.far) show.drawFar(); else if (!playing && show?.moment) show.redraw(); };
 $("eyes").onchange = () => { if (!playing && !show?.far) stage.say(`From the next frame on its eyes are ${$("eyes").checked ? "open" : "shut"}. Press Play.`); };
-$("kind").replaceChildren(...Object.entries(VIOLATIONS).map(([kind, v]) => new Option(kind, kind)));
-$("kind").onchange = () => {
-  const v = VIOLATIONS[$("kind").value], usual = v.magnitudes[v.at ?? 3];
-  $("says").textContent = `The logo: it ${v.says}.`;
-  $("inject").textContent = `Inject ${$("kind").value}`;
-  $("magnitude").replaceChildren(...v.magnitudes.map(m => new Option(`${m} ${v.unit}`, m, m === usual, m === usual)));
-};
-$("kind").onchange();
+$("kind").onchange = tell;
 addEventListener("keydown", event => {
   if (!$("keys").checked || event.repeat || event.target.closest("select") || event.metaKey || event.ctrlKey || event.altKey) return;   // in a list, letters choose
   const id = {" ": "play", n: "new", i: "inject", d: "decoder", e: "eyes"}[event.key.toLowerCase()];

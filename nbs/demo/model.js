@@ -1,4 +1,5 @@
-// The world, the networks and the monitor in plain JavaScript: what chapters 02, 04, 07 and 09 do in Python, agreeing with them to 1e-5 (see chapter 11).
+// The world, the networks and the monitor in plain JavaScript: what chapters 11, 12, 20, 30, 40 and 42 do
+// in Python, agreeing with them to 1e-5 (see chapter 71).
 
 // erf to the last digits of a double, as exact GELU needs it: a Taylor series where it converges fast, a continued fraction beyond.
 export function erf(x) {
@@ -49,7 +50,9 @@ function through(layers, x) {
 
 export class Model {
   constructor(about, numbers) {
-    Object.assign(this, {about, world: about.world, context: about.config.context, dim: about.config.latent, places: about.places, rotor: about.rotor, threshold: about.threshold});
+    const {violations, places, rotor, threshold} = about, {context, latent: dim} = about.config;
+    const world = {...about.world, violations};
+    Object.assign(this, {about, world, violations, places, rotor, threshold, context, dim});
     const cut = ([start, length]) => numbers.subarray(start, start + length);
     this.networks = Object.fromEntries(Object.entries(about.networks).map(([name, layers]) => [name, layers.map(l => ({...l, weight: cut(l.weight), bias: cut(l.bias)}))]));
     const y = about.yardstick;
@@ -100,7 +103,7 @@ export class Model {
   }
 }
 
-// Alarms of one stream: as `Monitor` in chapter 09.
+// Alarms of one stream: as `Monitor` in chapter 42.
 export class Monitor {
   constructor(model, patience = 30) { Object.assign(this, {model, patience, threshold: model.threshold}); this.reset(); }
   reset() { Object.assign(this, {frames: [], expected: null, seen: 0, rings: 0, calm: 0, lost: false}); }
@@ -147,21 +150,9 @@ export function step(world, {p, v}, out = 0) {
 
 export const atCorner = (world, p, tolerance = .6) => p.every(x => x <= lo(world) + tolerance || x >= hi(world) - tolerance);
 
-// Ten ways to break it, each with its magnitudes, as in chapter 02.
-export const VIOLATIONS = {
-  teleport: {says: "jumps to another place", unit: "px", magnitudes: [2, 3, 4, 5]},
-  vanish: {says: "loses this share of its brightness", unit: "share", magnitudes: [.1, .25, .5, 1]},
-  freeze: {says: "stands still for so many frames", unit: "frames", magnitudes: [1, 2, 4, 8]},
-  reverse: {says: "turns back in mid-air, at this multiple of its speed", unit: "×", magnitudes: [.25, .5, 1, 1.5], at: 2},
-  kick: {says: "changes its speed to this multiple", unit: "×", magnitudes: [1.1, 1.25, 1.5, 2], at: 2},
-  swerve: {says: "changes its direction by this angle", unit: "°", magnitudes: [10, 20, 45, 90], at: 2},
-  ghost: {says: "is joined by a second logo of this brightness", unit: "share", magnitudes: [.1, .25, .5, 1]},
-  tunnel: {says: "ignores the walls, and turns back so far behind them", unit: "px", magnitudes: [.25, .5, 1, 2]},
-  grow: {says: "grows, by this share of its size in each frame", unit: "a frame", magnitudes: [.02, .05, .1, .2], at: 2},
-  fade: {says: "fades, by this share of its brightness in each frame", unit: "a frame", magnitudes: [.02, .05, .1, .2], at: 2},
-};
 const MENDED = 64;   // frames after which whatever was broken is mended
 
+// One logo that bounces for ever, and can be broken in the ways of `world.violations`: as in chapter 12.
 export class Reality {
   constructor(world, random = Math.random) {
     const draw = () => world.start[0] + random()*(world.start[1] - world.start[0]), sign = () => random() < .5 ? -1 : 1;
@@ -184,7 +175,9 @@ export class Reality {
     const {world} = this, same = v => v.every((x, i) => x === this.state.v[i]);
     const midAir = () => { const a = step(world, this.state), b = step(world, a); return same(this.before) && same(a.v) && same(b.v); };
     let struck = null;
-    if (this.wanted && (!["reverse", "kick", "swerve"].includes(this.wanted.kind) || midAir())) { this.begin(this.wanted); struck = this.wanted.kind; this.wanted = null; }
+    if (this.wanted && (!world.violations[this.wanted.kind].midAir || midAir())) {
+      this.begin(this.wanted); struck = this.wanted.kind; this.wanted = null;
+    }
     if (this.broken && this.broken.age >= this.lasts()) this.mend();
     const how = this.broken, age = how ? ++how.age : 0;
     this.before = this.state.v;
@@ -201,7 +194,7 @@ export class Reality {
     }
     if (kind === "reverse" || kind === "kick") this.state = {p, v: v.map(x => f(x*(kind === "kick" ? m : -m)))};
     if (kind === "swerve") { const a = m*Math.PI/180*(this.random() < .5 ? -1 : 1), c = Math.cos(a), s = Math.sin(a); this.state = {p, v: [f(c*v[0] - s*v[1]), f(s*v[0] + c*v[1])]}; }
-    if (kind === "ghost") {   // the farthest of eight, as in chapter 02
+    if (kind === "ghost") {   // the farthest of eight, as in chapter 12
       const far = other => Math.hypot(...other.state.p.map((x, i) => x - p[i]));
       this.broken.other = Array.from({length: 8}, () => new Reality(world, this.random)).reduce((a, b) => far(b) > far(a) ? b : a);
     }
@@ -220,7 +213,7 @@ export class Reality {
   }
 }
 
-// Where the brightness is, on average, corrected for the part of the logo beyond the edge (chapter 07).
+// Where the brightness is, on average, corrected for the part of the logo beyond the edge (chapter 30).
 export function centroid(world, frame) {
   const n = world.size, sums = [0, 0]; let mass = 0;
   for (let r = 0; r < n; r++) for (let c = 0; c < n; c++) { const x = frame[r*n + c]; mass += x; sums[0] += x*r; sums[1] += x*c; }
