@@ -151,7 +151,8 @@ def mismatch(
     "Do the metrics beside a checkpoint speak of other weights?"
     found = _metrics_at(path)
     if not found or found.get("weights") == digest_of(model): return ""
-    return f"the metrics beside {path} are those of other weights ({found.get('weights', 'of 0.1, which kept no digest')[:16]}, not {digest_of(model)[:16]})"
+    theirs = found["weights"][:16] if isinstance(found.get("weights"), str) else "no digest"
+    return f"the metrics beside {path} are those of other weights ({theirs}, not {digest_of(model)[:16]})"
 
 def _metrics_at(path):
     for place in (Path(path).with_suffix(".json"), Path(path).with_name("metrics.json")):

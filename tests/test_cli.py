@@ -24,7 +24,8 @@ from dvd_jepa.train import fit
 from dvd_jepa.world import World, video
 from PIL import Image
 
-QUICK = ["--steps", "20", "--anti-collapse", "ema+sigreg"]
+FEW = ["--held-out", "60"]                                          # a verdict in seconds
+QUICK = ["--steps", "20", "--anti-collapse", "ema+sigreg", *FEW]
 
 
 def start(*args, cwd=None, module=None, columns=120, **how):
@@ -79,7 +80,7 @@ def test_evaluate_recomputes_metrics(run):
     before = json.loads((run/"metrics.json").read_text())
     seeds = dict(data=dict(seeds=[0, 1], world="classic"), headlines={})
     (run/"metrics.json").write_text(json.dumps(before | dict(seeds=seeds)))
-    assert dvd_jepa("evaluate", run)[0] == 0
+    assert dvd_jepa("evaluate", run, *FEW)[0] == 0
     after = json.loads((run/"metrics.json").read_text())
     for part in ("config", "published", "forecast", "horizon", "corner", "probe", "surprise", "collapse", "leakage"): assert after[part] == before[part]
     assert after["seeds"] == seeds, "measuring again doesn't throw the seeds away"
@@ -105,7 +106,7 @@ SMALL = Config(recipe="small", episodes=60, length=30, steps=20, decoder_steps=2
 
 
 def test_evaluate_over_seeds(small):
-    code, out, err = dvd_jepa("evaluate", small, "--seeds", 2, "--workers", 2)
+    code, out, err = dvd_jepa("evaluate", small, "--seeds", 2, "--workers", 2, *FEW)
     assert code == 0 and "seed 0" in err and "seed 1" in err, err
     assert "2 training seeds" in out
     metrics = json.loads((small/"metrics.json").read_text())
@@ -116,7 +117,7 @@ def test_evaluate_over_seeds(small):
 @pytest.mark.skipif(os.name != "posix", reason="process groups")
 def test_a_stopped_evaluation_leaves_no_process_behind(tmp_path):
     fit(replace(SMALL, steps=600)).save(tmp_path/"model.safetensors")
-    process = start("evaluate", tmp_path, "--seeds", 4, "--workers", 2, start_new_session=True)
+    process = start("evaluate", tmp_path, "--seeds", 4, "--workers", 2, *FEW, start_new_session=True)
     deadline = time.time() + 120
     while time.time() < deadline and not (tmp_path/"seeds").exists(): time.sleep(.2)   # a first seed is done, others are under way
     process.send_signal(signal.SIGTERM)
@@ -292,7 +293,7 @@ def test_demo_opens_the_dashboard(small):
 @pytest.mark.parametrize("moment", ["training", "writing"])
 def test_a_killed_training_leaves_no_half_written_file(tmp_path, blow, moment):
     folder = tmp_path/"run"
-    process = start("train", "--recipe", "pure", "--steps", 100, "--out", folder)
+    process = start("train", "--recipe", "pure", "--steps", 100, *FEW, "--out", folder)
     deadline = time.time() + 120
     while time.time() < deadline and not (folder.exists() if moment == "training" else (folder/"model.safetensors").exists()): time.sleep(.01)
     process.send_signal(getattr(signal, blow))
@@ -313,7 +314,7 @@ def test_numbers_of_other_weights_are_named(small, tmp_path):
     (tmp_path/"model.safetensors").write_bytes((small/"model.safetensors").read_bytes())
     (tmp_path/"metrics.json").write_text(json.dumps(packaged_metrics("classic")))
     assert metrics_beside(tmp_path/"model.safetensors", load(tmp_path)) == {}
-    code, out, err = dvd_jepa("evaluate", tmp_path)
+    code, out, err = dvd_jepa("evaluate", tmp_path, *FEW)
     assert code == 0 and "are those of other weights" in " ".join(err.split()), err
 
 
