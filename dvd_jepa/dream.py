@@ -143,6 +143,7 @@ def true_corner(
     return when
 
 def _check_corner(world, within, tolerance):
+    if not hasattr(world, "lo"): raise wrong("world", f"{world.name!r}, whose walls nobody knows", "a World")
     if not 0 < tolerance < (world.hi-world.lo)/2: raise wrong("tolerance", tolerance, "px above 0, less than half the box")
     return check_whole("within", within, 1)
 
