@@ -188,7 +188,7 @@ def _same(model, config, source):
     "The model, if it was trained like this on this source; else None."
     model.source = source
     same = model.home is not None and {k: list(v) if isinstance(v, tuple) else v for k,v in source.about().items()} == dict(model.home)
-    return model if same and model.config == config else None
+    return model if same and model.config == config and "own " not in model.config.recipe else None   # of a part of one's own it knows only the name
 
 # %% ../nbs/62_compare.ipynb #d15c9409
 def seeds_report(
@@ -290,7 +290,7 @@ def _size(source): return "×".join(map(str, source.shape if source.shape[0] > 1
 
 def _common_baselines(forecasters, source):
     homes = [sources_of(f, source)[1] for f in forecasters.values() if isinstance(f, WorldModel) or f.source is not None] or [source]
-    if any(home != homes[0] for home in homes):
+    if any(home.about() != homes[0].about() for home in homes):
         taught = " and some in ".join(sorted({home.name for home in homes}))
         raise wrong("forecasters", f"some taught in {taught}", "all from one source (or in Python, rivals=baselines(source) of your choice)")
     return baselines(homes[0], config_of(next(iter(forecasters.values()))))

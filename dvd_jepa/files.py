@@ -11,7 +11,6 @@ import errno
 import hashlib
 import json
 import os
-import re
 import secrets
 import tempfile
 from contextlib import contextmanager
@@ -26,7 +25,8 @@ from torch import Tensor
 from .core import wrong
 
 # %% ../nbs/01_files.ipynb #7db21ae7
-_unfinished = set()   # temporary files that are being written
+_unfinished = set()      # temporary files that are being written
+_OURS = ".dvd-jepa-"     # begins their names, and nobody else's
 
 def remove_unfinished():
     "Remove temporary files that are being written; for a program that is told to stop at once."
@@ -40,7 +40,7 @@ def atomic_write(
     "Write to the yielded path; it replaces `path` in one stroke if the block ends well, and vanishes if it does not. OSError names `path` if the disk is full."
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
+    temporary = path.with_name(f"{_OURS}{path.stem}-{secrets.token_hex(4)}{path.suffix}")
     _unfinished.add(temporary)
     try:
         yield temporary
@@ -92,8 +92,7 @@ def locked(
     except Timeout as e:
         raise wrong("out", repr(str(folder)), "a folder that no other run is filling at the moment") from e
     try:
-        for path in folder.glob(".*"):
-            if re.fullmatch(r"\..+-[0-9a-f]{8}(\.\w+)?", path.name) and path.is_file(): path.unlink()
+        for path in folder.glob(f"{_OURS}*"): path.unlink()
         yield folder
     finally: lock.release()
 

@@ -72,13 +72,15 @@ def calibrate(self:Monitor,
 ):
     "Set the threshold from clean episodes; ValueError if they are too few for the asked rate."
     if clean_frames is None: return self._promise(kept_threshold(self.model, self.false_alarms, self.space))
+    clean_frames = getattr(clean_frames, "frames", clean_frames)   # of Clips
+    if isinstance(clean_frames, (list, tuple)) and not clean_frames: raise wrong("clean_frames", "no clips", "at least one")
     clips = [clip[None] for clip in clean_frames] if isinstance(clean_frames, (list, tuple)) else [clean_frames]
     scores = torch.cat([self.model.surprise(clip, self.space).flatten() for clip in clips])
     return self._promise(conformal_threshold(scores, self.false_alarms))
 
 @patch
 def _promise(self:Monitor, threshold):
-    self.threshold, self._weights = threshold, weights_of(self.model)
+    self.threshold, self._weights, self._held = threshold, weights_of(self.model), list(self.model.modules())   # held, so that no identity is used again
     self._engine = compiled(self.model, self.space)
     return self
 

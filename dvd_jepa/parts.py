@@ -158,8 +158,8 @@ def as_predictor(
     "A module that answers `roll` and `onward`, whatever it is."
     if isinstance(module, Predictor): return module
     if not hasattr(module, "roll"):
-        jump = getattr(module, "ahead", None)   # what 0.1 called it
-        roll = (lambda self, z, k, actions=None: jump(z, k)) if jump else Predictor.roll
+        def jump(self, z, k, actions=None): return self.ahead(z, k)   # what 0.1 called it
+        roll = jump if hasattr(module, "ahead") else Predictor.roll
         module.roll = MethodType(roll, module)
     for name in ("onward", "spelled_out"):
         if not hasattr(module, name): module.__dict__[name] = MethodType(getattr(Predictor, name), module)

@@ -97,7 +97,7 @@ def write_first(
     "What is there right after the training; the weights come first, so that nothing is lost."
     folder, source = Path(folder), home_of(model)
     model.save(folder/"model.safetensors", measure=False)
-    for stale in ("dream.gif", "dream.txt"): (folder/stale).unlink(missing_ok=True)   # of a model with, or without, a decoder
+    for stale in ("dream.gif", "dream.txt", "surprise.png"): (folder/stale).unlink(missing_ok=True)   # of another model
     published = published_report(model) if source == World.classic() else None
     first = dict(about(model, source), seconds=dict(train=train_seconds, evaluate=None), published=published)
     write_json(folder/"metrics.json", first)

@@ -132,9 +132,12 @@ class Yardstick(NamedTuple):
 def weights_of(
     model:WorldModel,
 )->tuple:
-    "What changes when a model's weights do: identity and version of each parameter."
+    "What changes when a model does: its modules and their hooks, and identity and version of each parameter and buffer. (An edit through `.data` or NumPy escapes PyTorch's own count of versions, and this one.)"
     parts = model.target, model.predictor, *([] if model.decoder is None else [model.decoder])
-    return tuple((id(p), p._version) for part in parts for p in part.parameters())
+    modules = [m for part in parts for m in part.modules()]
+    hooks = tuple((id(m), len(m._forward_hooks), len(m._forward_pre_hooks)) for m in modules)
+    numbers = [x for m in modules for x in (*m._parameters.values(), *m._buffers.values()) if x is not None]
+    return hooks, tuple((id(x), x._version) for x in numbers)
 
 def _expected(model, source, episodes):
     "Expected latents, those that came (N, D), and what came as pictures (N, H, W), of clean episodes from the training seed."
@@ -148,7 +151,9 @@ def _usual(residual, axes):
     "Principal axes of errors (N, H*W), and the mean squared length of what lies outside."
     count = min(axes, residual.shape[1]//4)
     found = principal_axes((residual.T @ residual).double(), count).T.float().contiguous()
-    return found, max(beyond(residual, found).mean().item(), 1e-12)
+    # where few different frames are explained whole, what is left is rounding, and no unit to measure in
+    least = 1e-2*residual.square().sum(-1).mean().item()
+    return found, max(beyond(residual, found).mean().item(), least, 1e-12)
 
 # %% ../nbs/40_surprise.ipynb #d7855301
 def _mixtures(D, count):

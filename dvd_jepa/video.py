@@ -81,7 +81,7 @@ class Footage:
         if self.states is not None and self.states.shape[:2] != (n, T):
             raise wrong("states", f"shape {tuple(self.states.shape)}", f"({n}, {T}, S), beside the frames")
         if n < 4: raise wrong(name, f"{n} clips", "at least 4, so that train, calibrate and test each have some")
-        self.rows = dict(zip(PARTS, split_episodes(n, shares, seed)))
+        self.rows, self.split = dict(zip(PARTS, split_episodes(n, shares, seed))), [*shares, seed]
 
     def __repr__(self):
         n, T = self.frames.shape[:2]
@@ -113,10 +113,10 @@ def extent(self:Footage,
 
 @patch
 def about(self:Footage)->dict:
-    "Its name, its size and a digest of its pictures."
+    "Its name, its size, how it was split and a digest of its pictures."
     digest = hashlib.sha256(self.frames.numpy().tobytes()).hexdigest()[:16]
     n, T = self.frames.shape[:2]
-    return dict(kind="footage", name=self.name, shape=list(self.shape), clips=n, frames=T, digest=digest)
+    return dict(kind="footage", name=self.name, shape=list(self.shape), clips=n, frames=T, split=self.split, digest=digest)
 
 # %% ../nbs/10_video.ipynb #342d2dab
 PICTURES = ".png", ".bmp", ".gif", ".jpg", ".jpeg", ".pgm", ".tif", ".tiff", ".webp"
