@@ -12,7 +12,6 @@ from dvd_jepa.horizons import PUBLISHED
 from dvd_jepa.jepa import digest_of
 from dvd_jepa.runs import packaged_metrics
 from dvd_jepa.train import home_of
-from dvd_jepa.world import World
 
 top = Path(__file__).parent.parent
 readme = (top/"README.md").read_text(encoding="utf-8")
