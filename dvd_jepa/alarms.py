@@ -66,8 +66,9 @@ def measure(self:WorldModel,
     source=None, # Whose clips; None for what the model was trained on
 )->WorldModel:   # The same model
     "Measure what is usual on training clips and, where clips have an end, how high clean ones score; both travel in the checkpoint."
-    source = home_of(self) if source is None else as_source(source)
-    if self.kept.get("yardstick", (0, {}))[1].get("of") != digest_of(self): bring_along(self, source)
+    another, source = source is not None, home_of(self) if source is None else as_source(source)
+    old = self.kept.get("yardstick", (0, {}))[1].get("of") != digest_of(self)
+    if old or another: bring_along(self, source)
     if not source.extent("calibrate"): return self
     space = space_of(self)
     scores = self.surprise(calibration_frames(source), space)

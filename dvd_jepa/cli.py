@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -72,15 +73,10 @@ def _bar(name, total):
 # %% ../nbs/72_cli.ipynb #0fb7bc31
 def _fit(recipe, world, seed, **changes):
     from dvd_jepa.train import fit
+    from dvd_jepa.world import world_named
     start = time.perf_counter()
-    with Bar() as bar: model = fit(recipe, world and _world(world), seed, bar, **changes)
+    with Bar() as bar: model = fit(recipe, world_named(world), seed, bar, **changes)
     return model, time.perf_counter()-start
-
-def _world(name):
-    from dvd_jepa.core import wrong
-    from dvd_jepa.world import WORLDS
-    if name not in WORLDS: raise wrong("world", repr(name), f"one of {', '.join(WORLDS)}")
-    return WORLDS[name]
 
 # %% ../nbs/72_cli.ipynb #37c5a472
 @app.command()
@@ -98,33 +94,32 @@ def train(
     from dvd_jepa.files import locked
     from dvd_jepa.runs import write_first
     from dvd_jepa.train import as_config
+    from dvd_jepa.world import world_named
     changes = dict(steps=steps, anti_collapse=anti_collapse)
     as_config(recipe, seed=seed, **changes)   # before anything is made
     if world == "fast": raise wrong("world", "'fast'", "classic or varied: fast is for tests, and never trained on")
-    if world: _world(world)
+    world_named(world)
     with locked(folder or Path("runs")/recipe) as folder:
         model, seconds = _fit(recipe, world, seed, **changes)
         with err.status("drawing its dream"): first = write_first(model, folder, seconds)
         dream = "dream.gif" if model.decoder else "dream.txt"
         out.print(f"trained in {seconds:.0f} s; wrote model.safetensors and {dream} to {folder}/", highlight=False)
         _say_published(first["published"])
-        metrics = _verdict(model, folder, seconds, held_out)
-    if metrics: out.print(f"wrote surprise.png and metrics.json to {folder}/")
+        _verdict(model, folder, seconds, held_out)
+    out.print(f"wrote surprise.png and metrics.json to {folder}/")
 
 def _verdict(model, folder, seconds, n):
-    "The full metrics, written; None if somebody stopped it."
+    "The full metrics, written; Ctrl-C leaves at once, and what is there stays."
     from dvd_jepa.compare import evaluate
     from dvd_jepa.files import write_json
     from dvd_jepa.runs import write_measured
-    try:
-        with err.status("measuring what is usual on clean clips"): write_measured(model, folder)
-        metrics = _with_bar(evaluate, model, seconds, n)
-    except KeyboardInterrupt:
-        err.print(f"stopped before the verdict; `dvd-jepa evaluate {folder}` makes up for it", highlight=False)
-        return None
+    says = f"stopped before the verdict; `dvd-jepa evaluate {folder}` makes up for it"
+    before = signal.signal(signal.SIGINT, partial(_stop, code=130, says=says))
+    with err.status("measuring what is usual on clean clips"): write_measured(model, folder)
+    metrics = _with_bar(evaluate, model, seconds, n)
     write_json(folder/"metrics.json", metrics)
+    signal.signal(signal.SIGINT, before)
     _say_metrics(metrics)
-    return metrics
 
 def _with_bar(evaluate, model, seconds, n):
     with _bar("measuring on held-out episodes, beside all baselines", 9) as told:
@@ -169,30 +164,42 @@ def evaluate(
     held_out:HELD_OUT=500,
     folder:Annotated[Path, typer.Option("--out", help="Folder for metrics.json; the run folder itself if not given.")]=None,
 ):
-    "Measure a model again and write **metrics.json** (packaged weights are measured and only printed, unless you say --out)."
-    from dvd_jepa.compare import evaluate as evaluate_model
-    from dvd_jepa.files import check_writable, write_json
-    from dvd_jepa.jepa import checkpoint_path, load
-    from dvd_jepa.runs import metrics_beside, mismatch
+    "Measure a model again and write **metrics.json**, and whatever a stopped training has left undone (packaged weights are measured and only printed, unless you say --out)."
+    from dvd_jepa.files import locked, write_json
+    from dvd_jepa.jepa import load
     model, place = load(run), folder or (Path(run) if Path(run).is_dir() else None)
-    if place: check_writable(place)
-    old, strange = metrics_beside(checkpoint_path(run), model), mismatch(checkpoint_path(run), model)
-    if strange: err.print(f"note: {strange}; they are measured anew", style="yellow", highlight=False)
-    metrics = _with_bar(evaluate_model, model, old.get("seconds", {}).get("train"), held_out)
-    if seeds: metrics["seeds"] = _evaluate_seeds(model, seeds, workers, place and place/"seeds", held_out)
-    elif "seeds" in old: metrics["seeds"] = old["seeds"]   # what took minutes to train is not thrown away
+    judge = partial(_judged, run, model, seeds=seeds, rates=rates, workers=workers, n=held_out)
+    if place is None: return _say_metrics(judge(None))
+    with locked(place):
+        if place == Path(run): _make_up_for(model, place)
+        metrics = judge(place)
+        _say_metrics(metrics)
+        write_json(place/"metrics.json", metrics)
+    out.print(f"wrote {place/'metrics.json'}")
+
+def _make_up_for(model, folder):
+    "What a training that was stopped before its verdict has left undone."
+    from dvd_jepa.runs import write_measured
+    if "yardstick" in model.kept and (folder/"surprise.png").exists(): return
+    with err.status("measuring what is usual on clean clips"): write_measured(model, folder)
+
+def _judged(run, model, place, seeds, rates, workers, n):
+    "The full metrics; what took minutes to train or to count is not thrown away."
+    from dvd_jepa.compare import evaluate
+    from dvd_jepa.jepa import checkpoint_path
+    from dvd_jepa.runs import metrics_beside, mismatch
+    from dvd_jepa.verdicts import rates_by_camera
+    path = checkpoint_path(run)
+    if strange := mismatch(path, model): err.print(f"note: {strange}; they are measured anew", style="yellow", highlight=False)
+    old = metrics_beside(path, model, whole=False)
+    metrics = _with_bar(evaluate, model, old.get("seconds", {}).get("train"), n)
+    metrics |= {name: old[name] for name in ("seeds", "rates") if name in old}
+    if seeds: metrics["seeds"] = _evaluate_seeds(model, seeds, workers, place and place/"seeds", n)
     if rates:
-        with err.status("counting false alarms over a million clean frames"): metrics["rates"] = _rates(model)
-    elif "rates" in old: metrics["rates"] = old["rates"]
-    _say_metrics(metrics)
-    if place: write_json(place/"metrics.json", metrics); out.print(f"wrote {place/'metrics.json'}")
+        with err.status("counting false alarms over a million clean frames"): metrics["rates"] = rates_by_camera(model)
+    return metrics
 
 # %% ../nbs/72_cli.ipynb #ddfe5ea5
-def _rates(model, flaws=dict(noise=.01, drift=.05)):
-    "Through a perfect camera, and through one with the flaws that the recipe `watch` is trained with; there also what is still heard."
-    from dvd_jepa.verdicts import rates_report, sensitivity_report
-    return {"perfect camera": rates_report(model), "noise and drift": dict(rates_report(model, **flaws), sensitivity=sensitivity_report(model, **flaws))}
-
 def _evaluate_seeds(model, seeds, workers, folder, n):
     from dvd_jepa.compare import seeds_report
     from dvd_jepa.train import home_of
@@ -217,18 +224,13 @@ def compare(
     from dvd_jepa.compare import compare as compare_models
     from dvd_jepa.core import wrong
     from dvd_jepa.jepa import load
-    from dvd_jepa.show import save_png
-    _check_plot(plot)
+    from dvd_jepa.show import check_png, save_png
+    from dvd_jepa.world import world_named
+    if plot: check_png("plot", plot)
     if len(set(models)) < len(models): raise wrong("models", " ".join(models), "different ones")
     loaded = {name: load(name) for name in models}
-    with err.status("measuring on held-out episodes, beside all baselines"): verdict = compare_models(loaded, _world(world) if world else None)
+    with err.status("measuring on held-out episodes, beside all baselines"): verdict = compare_models(loaded, world_named(world))
     if plot: save_png(verdict.figure, plot); out.print(f"wrote {plot}")
-
-def _check_plot(plot):
-    from dvd_jepa.core import wrong
-    from dvd_jepa.files import check_writable
-    if plot and (plot.suffix.lower() != ".png" or plot.is_dir()): raise wrong("plot", repr(str(plot)), "a path that ends in .png")
-    if plot: check_writable(plot.parent)
 
 # %% ../nbs/72_cli.ipynb #acb8e5cd
 @app.command()
@@ -259,10 +261,11 @@ def monitor(
 ):
     "Watch a video and ring where reality stops matching the prediction. Exit code: **0** clean, **1** alarm, **2** error."
     from dvd_jepa.jepa import load
+    from dvd_jepa.show import check_png
     from dvd_jepa.surprise import SPACES
     from dvd_jepa.video import is_lossy
     _check_monitor(file, kind, magnitude, seed, clean, noise, drift)
-    _check_plot(plot)
+    if plot: check_png("plot", plot)
     loaded = load(model)
     frames, onset = _to_watch(loaded, file, kind, magnitude, seed, noise, drift)
     if file and not clean and is_lossy(file): err.print("note: these pictures are compressed with loss, which a threshold for clean ones takes for surprise; calibrate with --clean on footage from the same camera", style="yellow", highlight=False)
@@ -320,11 +323,13 @@ def _calibrated(model, false_alarms, space, clean, noise, drift):
 
 # %% ../nbs/72_cli.ipynb #8cc43330
 def _plot_readings(readings, path, unit, onset):
-    from dvd_jepa.show import ALARM, BASELINE, curves, save_png
-    fig = curves({"surprise": [r.score for r in readings]}, title="Surprise, frame by frame", x_label="time (frames)", y_label=f"surprise ({unit})", colors={"surprise": ALARM},
-                 levels={"threshold": readings[0].threshold}, marks={} if onset is None else {"reality breaks": onset}, log_y=True)
-    if lost := [t for t,r in enumerate(readings) if r.lost]: fig.add_vline(x=lost[0], line=dict(color=BASELINE, dash="dot"), annotation_text="lost, and silent")
-    save_png(fig, path)
+    from dvd_jepa.show import ALARM, curves, save_png
+    marks = {} if onset is None else {"reality breaks": onset}
+    if lost := [t for t,r in enumerate(readings) if r.lost]: marks["lost, and silent"] = lost[0]
+    labels = dict(title="Surprise, frame by frame", x_label="time (frames)", y_label=f"surprise ({unit})")
+    levels = {"threshold": readings[0].threshold}
+    scores = {"surprise": [r.score for r in readings]}
+    save_png(curves(scores, **labels, colors={"surprise": ALARM}, levels=levels, marks=marks, log_y=True), path)
 
 def _say_alarms(readings, onset, unit, most=12):
     rings = [t for t,r in enumerate(readings) if r.alarm]
@@ -388,12 +393,13 @@ def _dashboard():
     raise FileNotFoundError(f"demo: no dashboard at {places[1]}; the dashboard lives in the project's checkout, run this command there")
 
 # %% ../nbs/72_cli.ipynb #f5b4388c
-def _stop(*_):
+def _stop(*_, code=143, says=None):
     "Leave at once: an exception raised here could be swallowed by whatever is running."
     for process in multiprocessing.active_children(): process.terminate()   # seeds that train side by side
     if "dvd_jepa.files" in sys.modules: sys.modules["dvd_jepa.files"].remove_unfinished()
     err.show_cursor()
-    os._exit(143)
+    if says: err.print(f"\n{says}", highlight=False)
+    os._exit(code)
 
 def main(
     args=None, # Arguments, or None for the command line's

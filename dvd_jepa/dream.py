@@ -22,7 +22,7 @@ from .train import home_of
 def dream(self:WorldModel,
     frames,       # Grey levels in [0, 1], (n, T, H, W), T ≥ context; the last `context` of them are looked at
     steps:int,    # Frames to dream
-    actions=None, # Reserved for predictors that are told what is done
+    actions=None, # For predictors that are told what is done; the others refuse them
 )->Tensor:        # (n, steps, D); entry 0 is one frame after the last one seen
     "Everything that the predictor foresees from the last observation, latents only."
     frames = as_frames(frames, least=self.context, size=self.frame_size)

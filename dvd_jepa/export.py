@@ -24,7 +24,7 @@ from .files import atomic_write, write_json
 from .jepa import WorldModel
 from .monitor import Monitor
 from .observe import looked_at
-from .parts import layers_of
+from .parts import Decoder, layers_of
 from .surprise import Yardstick, keep_yardstick, yardstick
 from .train import home_of
 from .world import World, simulate
@@ -70,7 +70,9 @@ def _nets(model):
     "Its networks by name, and what a rotor needs besides."
     nets, rotor = model.predictor.spelled_out()
     nets = dict(encoder=model.target) | nets
-    if model.decoder is not None: nets["decoder"] = getattr(model.decoder, "net", model.decoder)
+    if model.decoder is None: return nets, rotor
+    if type(model.decoder) is not Decoder: raise wrong("export", f"a decoder of class {type(model.decoder).__name__}", "the library's")
+    nets["decoder"] = model.decoder.net
     return nets, rotor
 
 def _measure(y:Yardstick, cargo):

@@ -101,7 +101,7 @@ def encode(self:WorldModel,
 def predict(self:WorldModel,
     z,            # Latents, (..., D)
     k:int=1,      # Frames ahead
-    actions=None, # Reserved for predictors that are told what is done
+    actions=None, # For predictors that are told what is done; the others refuse them
 )->Tensor:        # (..., D)
     "The latent `k` frames later."
     return self.predictor.roll(as_latents(z, self.config.latent), check_whole("k", k), actions)

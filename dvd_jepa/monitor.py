@@ -16,7 +16,7 @@ from fastcore.basics import patch
 from torch import Tensor
 
 from .alarms import conformal_threshold, kept_threshold
-from .core import as_frames, check_rate, check_whole, wrong
+from .core import as_frames, as_tensor, check_number, check_rate, check_whole, wrong
 from .jepa import WorldModel, digest_of
 from .observe import looked_at
 from .parts import Decoder, layers_of
@@ -52,13 +52,22 @@ class Monitor:
         patience:int=30,         # So many alarms it gives without `context` calm frames in a row between them; then it is lost, and silent until they have come
     ):
         if not isinstance(model, WorldModel): raise wrong("model", f"a {type(model).__name__}", "a WorldModel, from dvd_jepa.load or fit")
-        self.model, self.false_alarms, self.threshold = model, check_rate("false_alarms", false_alarms), None
+        self.model, self.false_alarms = model, check_rate("false_alarms", false_alarms)
+        self._threshold = None
         self.space, self.patience = space_of(model, space), check_whole("patience", patience, 1)
         self._places = looked_at(model.context, model.config.glimpses)
         if self.space == "relative": yardstick(model)   # now, not at the first frame
         self.reset()
 
     def __repr__(self): return f"Monitor({self.model.config.recipe!r}, false_alarms={self.false_alarms:g}, space={self.space!r}, threshold={self.threshold}, streams={self.streams})"
+
+    @property
+    def threshold(self):
+        "Above this score it rings; None before `calibrate`. One that is set by hand promises no rate."
+        return self._threshold
+
+    @threshold.setter
+    def threshold(self, value): self._promise(check_number("threshold", value, 0, math.inf))
 
     def reset(self):
         "Forget all streams, as before the first frame; the threshold stays."
@@ -80,7 +89,9 @@ def calibrate(self:Monitor,
 
 @patch
 def _promise(self:Monitor, threshold):
-    self.threshold, self._weights, self._held = threshold, weights_of(self.model), list(self.model.modules())   # held, so that no identity is used again
+    self._threshold, self._weights = threshold, weights_of(self.model)
+    self._held = list(self.model.modules())                 # so that no identity is used again
+    self._usual = yardstick(self.model) if self.space == "relative" else None
     self._engine = compiled(self.model, self.space)
     return self
 
@@ -89,6 +100,8 @@ def _check_promise(self:Monitor):
     if self.threshold is None: raise ValueError("Monitor: has no threshold yet; call calibrate(clean_frames) first")
     if self._weights != weights_of(self.model):
         raise ValueError("Monitor: the model's weights have changed since calibrate, so its threshold promises nothing; calibrate again")
+    if self._usual is not None and self._usual is not self.model._yardstick[1]:
+        raise ValueError("Monitor: the model's yardstick has changed since calibrate, so its threshold promises nothing; calibrate again")
 
 # %% ../nbs/42_monitor.ipynb #16546fb3
 @patch
@@ -150,7 +163,7 @@ def _without(frame, several, missing):
     mask = np.asarray(missing)
     if not several or mask.dtype != bool or mask.shape != (len(frame),):
         raise wrong("missing", f"{mask.dtype} of shape {mask.shape}", "a mask (S,), beside frames of several streams (of one stream: skip())")
-    frame = torch.as_tensor(frame).clone()
+    frame = as_tensor(frame, "frame").clone()
     frame[torch.from_numpy(mask)] = 0
     return frame, mask
 

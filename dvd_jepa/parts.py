@@ -87,6 +87,10 @@ def walk(
     return path.expand(-1, *k.shape, -1).gather(0, at)[0]
 
 # %% ../nbs/20_parts.ipynb #c2f7ad24
+def _untold(predictor, actions):
+    if actions is None: return
+    raise wrong("actions", f"a {type(actions).__name__}", f"None: a {type(predictor).__name__} isn't told what is done")
+
 class Predictor(nn.Module):
     "What a latent becomes. A subclass defines `step`; one that can jump, `roll` and `onward` as well."
     reach = 1000   # Frames ahead that it makes sense to ask for
@@ -96,7 +100,8 @@ class Predictor(nn.Module):
     def forward(self, z): return self.step(z)
 
     def roll(self, z, k, actions=None):     # k frames: a number, or a tensor that broadcasts against (...)
-        "Latents `k` frames later."
+        "Latents `k` frames later; ValueError for actions, where a subclass makes no use of them."
+        _untold(self, actions)
         return walk(self, z, k)
 
     def onward(self, start, z, done, k):    # start, z (..., D); whole numbers
@@ -114,7 +119,9 @@ class MLPPredictor(Predictor):
         super().__init__()
         self.net = mlp(config.latent, *config.predictor_hidden, config.latent)
     def step(self, z, action=None): return self.net(z)       # (..., D) → (..., D)
-    def spelled_out(self): return dict(predictor=self.net), None
+    def spelled_out(self):
+        if type(self) is not MLPPredictor: return super().spelled_out()   # a subclass may do anything
+        return dict(predictor=self.net), None
 
 # %% ../nbs/20_parts.ipynb #bbf045dd
 class RotorPredictor(Predictor):
@@ -135,6 +142,7 @@ class RotorPredictor(Predictor):
         return self.frequencies.expand(*z.shape[:-1], -1)
 
     def roll(self, z, k, actions=None):                 # (..., D), and frames: a number, or a tensor that broadcasts against (...)
+        _untold(self, actions)
         k = torch.as_tensor(k)
         phase = k[..., None] * self.frequency(z).double()   # float64: a million frames shall cost no precision
         c, s = phase.cos().float(), phase.sin().float()
@@ -146,6 +154,7 @@ class RotorPredictor(Predictor):
     def onward(self, start, z, done, k): return self.roll(start, done+k)  # one turn is exacter than many
 
     def spelled_out(self):
+        if type(self) is not RotorPredictor: return super().spelled_out()
         if hasattr(self, "net"): return dict(frequency=self.net), dict(turning=self.turning)   # invariants → 10 × rad/frame
         return {}, dict(turning=self.turning, frequencies=self.frequencies.tolist())           # rad/frame, one per pair
 

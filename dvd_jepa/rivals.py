@@ -23,7 +23,7 @@ from .files import load_tensors, save_tensors
 from .jepa import WorldModel, load
 from .observe import Observations, as_source, camera, distinct, nearest, rows, stack
 from .parts import mlp, observation_size, picture_size
-from .stats import principal_axes
+from .stats import first_axes
 from .train import fit, home_of, train
 
 # %% ../nbs/31_rivals.ipynb #69277ec9
@@ -115,7 +115,7 @@ class NearestNeighbour(Forecaster):
     ):
         frames = as_frames(frames, least=context+1)
         self.context, self.table, n = check_whole("context", context, 1), rows(stack(frames, context)), len(frames)
-        self.axes, self.size = _first_axes(self.table, axes), frames.shape[2:]
+        self.axes, self.size = first_axes(self.table, axes), frames.shape[2:]
         self.rows = distinct(self.table)                                    # the first of equal ones, which has the longest future
         self.places = self.table[self.rows] @ self.axes
         early = self.rows < len(self.table)-n
@@ -134,10 +134,7 @@ class NearestNeighbour(Forecaster):
         newest = self.table.unflatten(1, (self.context, *self.size))[:, -1]
         return newest[torch.stack(path, 1)]
 
-def _first_axes(table, count, most=4096):
-    "The first axes of a table (m, d), as columns (d, count): of its covariance, or of wide rows by a decomposition that never makes one."
-    if table.shape[1] <= most: return principal_axes(torch.cov(table.T), count)
-    with seeded(0): return torch.pca_lowrank(table, min(count, len(table)), niter=4)[2]
+
 
 # %% ../nbs/31_rivals.ipynb #6cedb6b3
 class PixelPredictor(nn.Module, Forecaster):

@@ -110,7 +110,7 @@ def write_measured(
 ):
     "What a few more seconds add: a checkpoint that brings its yardstick along, and a picture of a surprise."
     folder = Path(folder)
-    model.save(folder/"model.safetensors")
+    model.measure().save(folder/"model.safetensors", measure=False)
     write_surprise(model, folder)
 
 def write_run(
@@ -139,10 +139,11 @@ def packaged_metrics(
 def metrics_beside(
     path,             # A checkpoint
     model:WorldModel, # What was loaded from it
+    whole:bool=True,  # Only a full verdict? Else also what is there right after the training
 )->dict:              # Its metrics, or {} where none lie beside it or where they speak of other weights or another format
     "The metrics of a run, or of packaged weights, if they are the model's own."
-    found = _metrics_at(path)
-    return found if not mismatch(path, model) and set(_PARTS) <= set(found) else {}
+    found = {} if mismatch(path, model) else _metrics_at(path)
+    return found if not whole or set(_PARTS) <= set(found) else {}
 
 def mismatch(
     path,             # A checkpoint
@@ -151,8 +152,9 @@ def mismatch(
     "Do the metrics beside a checkpoint speak of other weights?"
     found = _metrics_at(path)
     if not found or found.get("weights") == digest_of(model): return ""
-    theirs = found["weights"][:16] if isinstance(found.get("weights"), str) else "no digest"
-    return f"the metrics beside {path} are those of other weights ({theirs}, not {digest_of(model)[:16]})"
+    theirs, mine = found.get("weights"), digest_of(model)[:16]
+    if not isinstance(theirs, str): return f"the metrics beside {path} don't say of which weights they are"
+    return f"the metrics beside {path} are those of other weights ({theirs[:16]}, not {mine})"
 
 def _metrics_at(path):
     for place in (Path(path).with_suffix(".json"), Path(path).with_name("metrics.json")):

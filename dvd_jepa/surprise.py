@@ -21,7 +21,7 @@ from .core import as_frames, moved, one_thread, wrong
 from .files import load_tensors, save_tensors
 from .jepa import WorldModel, digest_of
 from .observe import as_source, camera
-from .stats import LinearProbe, principal_axes, ridge
+from .stats import LinearProbe, first_axes, lines_from
 from .train import home_of
 
 # %% ../nbs/40_surprise.ipynb #8252371f
@@ -77,7 +77,8 @@ def surprises(
         z_hat, came = model.predictor.roll(z[:, :-1], 1), part[:, model.context:]
         drawn = None if model.decoder is None or spaces == ["latent"] else model.decoder(z_hat)
         return [scored(model, space, z_hat, z[:, 1:], came, drawn) for space in spaces]
-    scores = zip(*(judged(part) for part in frames.split(max(1, 2**16//frames.shape[1]))))   # so many episodes that memory stays flat
+    few = max(1, 2**24//frames[0].numel())               # so many episodes that memory stays flat
+    scores = zip(*(judged(part) for part in frames.split(few)))
     early = frames.new_full((len(frames), model.context), float("nan"))
     return {space: torch.cat([early, torch.cat(parts)], 1) for space,parts in zip(spaces, scores)}
 
@@ -150,7 +151,7 @@ def _expected(model, source, episodes):
 def _usual(residual, axes):
     "Principal axes of errors (N, H*W), and the mean squared length of what lies outside."
     count = min(axes, residual.shape[1]//4)
-    found = principal_axes((residual.T @ residual).double(), count).T.float().contiguous()
+    found = first_axes(residual, count, centred=False).T.float().contiguous()
     # where few different frames are explained whole, what is left is rounding, and no unit to measure in
     least = 1e-2*residual.square().sum(-1).mean().item()
     return found, max(beyond(residual, found).mean().item(), least, 1e-12)
@@ -170,10 +171,11 @@ def _measured(model, source, episodes, axes, mixtures):
     y = Yardstick(max((z_hat-z).square().mean().item(), 1e-12), usual, rest, z_hat.mean(0), z_hat.std(0).clamp_min(1e-6),
                   *_mixtures(z.shape[-1], mixtures), None, None, 1., None)
     situation, ratio = y.situation(z_hat), torch.cat([y.ratio(model, *part) for part in parts]).clamp_min(1e-12).log()[:, None]
-    level = ridge(situation, ratio, 1e-3)
+    line = lines_from(situation, 1e-3)
+    level = line(ratio)
     expected = level(situation)
     strays = (ratio-expected).abs()
-    return y._replace(level=level, spread=ridge(situation, strays, 1e-3), typical=max(strays.mean().item(), 1e-6),
+    return y._replace(level=level, spread=line(strays), typical=max(strays.mean().item(), 1e-6),
                       ends=(expected.min().item(), expected.max().item()))
 
 # %% ../nbs/40_surprise.ipynb #31a6123a
@@ -224,6 +226,7 @@ def yardstick(
     if kept and kept[0] == how and source is None: return kept[1]
     y = _brought_along(model) if how[1:] == USUAL and source is None else None
     if y is None:
+        if source is not None: model.kept.pop("calibration", None)   # it was made with another one
         source = home_of(model) if source is None else as_source(source)
         with one_thread(): y = _measured(model, source, episodes, axes, mixtures)   # the same bits, whoever asks
     model._yardstick = how, y
@@ -233,8 +236,9 @@ def keep_yardstick(
     model:WorldModel,
     y:Yardstick,      # Measured elsewhere, or rounded
 )->WorldModel:        # The same model
-    "From now on, this is the model's yardstick, until its weights change."
+    "From now on, this is the model's yardstick, until its weights change; a calibration by another one is forgotten."
     model._yardstick = (weights_of(model), *USUAL), y
+    model.kept.pop("calibration", None)
     return model
 
 def _brought_along(model):

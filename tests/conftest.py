@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from dvd_jepa.cli import main
 
 sys.path.insert(0, str(Path(__file__).parent.parent/"dashboard"))
 chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -40,3 +41,13 @@ def look(browser):
 
 @pytest.fixture
 def tab(look): return look()
+
+@pytest.fixture
+def fails(capsys):
+    "A call that must end in exit code 2 with one line that says so (in this process: many calls, no waiting for imports)."
+    def check(*args, says):
+        with pytest.raises(SystemExit) as end: main([str(a) for a in args])
+        err = capsys.readouterr().err
+        assert end.value.code == 2 and says in err, err
+        assert len([line for line in err.splitlines() if line.strip()]) == 1 and err.startswith("error: ")
+    return check

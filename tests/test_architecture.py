@@ -53,12 +53,20 @@ def test_nothing_imports_the_command_line_the_dashboard_or_a_study():
 
 
 def test_no_circle_even_through_what_is_imported_late():
-    "Imports inside of functions and names that have moved count here, but for the doors of `moved`, through which a module is only asked for what it once was."
+    "Imports inside of functions and names that have moved count here, but for two kinds of doors: `moved`, through which a module is only asked for what it once was, and `jepa._LATER`, which has a test of its own."
     asked = {module: imported(module) for module in order}
     def reached(module, seen=()):
         for name in asked[module]: seen = reached(name, (*seen, name)) if name not in seen else seen
         return seen
     for module in order: assert module not in reached(module), f"{module} needs itself"
+
+
+def test_a_method_from_a_later_room_is_found_there():
+    "A world model is given `dream` or `surprise` by the room that tells of it; `jepa._LATER` says which, and nothing else."
+    from dvd_jepa.jepa import _LATER
+    text = {module: (top/"dvd_jepa"/f"{module}.py").read_text(encoding="utf-8") for module in order}
+    given = {name: module for module in order if module != "jepa" for name in re.findall(r"def (\w+)\(self:WorldModel", text[module])}
+    assert _LATER == given and all(order.index(module) > order.index("jepa") for module in given.values())
 
 
 WORLDLY = {"video", "world", "breaks"}

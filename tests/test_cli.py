@@ -1,12 +1,8 @@
-"The command line as a shell sees it: files, exit codes, one-line errors, and what is left after a kill."
+"The command line as a shell sees it: files, exit codes, one-line errors."
 import json
-import os
-import signal
 import socket
 import subprocess
-import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -17,38 +13,12 @@ from dvd_jepa import cli
 from dvd_jepa.cli import main
 from dvd_jepa.breaks import inject
 from dvd_jepa.config import Config
-from dvd_jepa.files import locked
 from dvd_jepa.jepa import digest_of, load
 from dvd_jepa.runs import metrics_beside, packaged_metrics
 from dvd_jepa.train import fit
 from dvd_jepa.world import World, video
 from PIL import Image
-
-FEW = ["--held-out", "60"]                                          # a verdict in seconds
-QUICK = ["--steps", "20", "--anti-collapse", "ema+sigreg", *FEW]
-
-
-def start(*args, cwd=None, module=None, columns=120, **how):
-    run = ["-m", module] if module else ["-c", "from dvd_jepa.cli import main; main()"]
-    env = {**os.environ, "COLUMNS": str(columns), "TERM": "dumb", "PYTHONIOENCODING": "utf-8"}
-    return subprocess.Popen([sys.executable, *run, *map(str, args)], cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", **how)
-
-
-def dvd_jepa(*args, **kwargs):
-    process = start(*args, **kwargs)
-    out, err = process.communicate(timeout=300)
-    return process.returncode, out, err
-
-
-@pytest.fixture
-def fails(capsys):
-    "A call that must end in exit code 2 with one line that says so (in this process: many calls, no waiting for imports)."
-    def check(*args, says):
-        with pytest.raises(SystemExit) as end: main([str(a) for a in args])
-        err = capsys.readouterr().err
-        assert end.value.code == 2 and says in err, err
-        assert len([line for line in err.splitlines() if line.strip()]) == 1 and err.startswith("error: ")
-    return check
+from shell import FEW, QUICK, SMALL, dvd_jepa, start
 
 
 @pytest.fixture(scope="module")
@@ -102,9 +72,6 @@ def small(tmp_path_factory):
     return folder
 
 
-SMALL = Config(recipe="small", episodes=60, length=30, steps=20, decoder_steps=20, probe_steps=20)
-
-
 def test_evaluate_over_seeds(small):
     code, out, err = dvd_jepa("evaluate", small, "--seeds", 2, "--workers", 2, *FEW)
     assert code == 0 and "seed 0" in err and "seed 1" in err, err
@@ -112,22 +79,6 @@ def test_evaluate_over_seeds(small):
     metrics = json.loads((small/"metrics.json").read_text())
     assert metrics["seeds"]["data"]["seeds"] == [0, 1]
     assert metrics["seeds"]["headlines"]["probe.position_r2"]["values"][0] == metrics["probe"]["representations"]["JEPA latent"]["position_r2"], "side by side, alone: the same bits"
-
-
-@pytest.mark.skipif(os.name != "posix", reason="process groups")
-def test_a_stopped_evaluation_leaves_no_process_behind(tmp_path):
-    fit(replace(SMALL, steps=600)).save(tmp_path/"model.safetensors")
-    process = start("evaluate", tmp_path, "--seeds", 4, "--workers", 2, *FEW, start_new_session=True)
-    deadline = time.time() + 120
-    while time.time() < deadline and not (tmp_path/"seeds").exists(): time.sleep(.2)   # a first seed is done, others are under way
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
-    assert process.returncode == 143
-    for _ in range(100):
-        try: os.killpg(process.pid, 0)
-        except ProcessLookupError: return
-        time.sleep(.1)
-    raise AssertionError("a process trains on")
 
 
 def test_compare(small, tmp_path):
@@ -288,27 +239,6 @@ def test_demo_opens_the_dashboard(small):
         process.communicate(timeout=30)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="signals work otherwise on Windows")
-@pytest.mark.parametrize("blow", ["SIGTERM", "SIGKILL"])   # by name: Windows has no SIGKILL
-@pytest.mark.parametrize("moment", ["training", "writing"])
-def test_a_killed_training_leaves_no_half_written_file(tmp_path, blow, moment):
-    folder = tmp_path/"run"
-    process = start("train", "--recipe", "pure", "--steps", 100, *FEW, "--out", folder)
-    deadline = time.time() + 120
-    while time.time() < deadline and not (folder.exists() if moment == "training" else (folder/"model.safetensors").exists()): time.sleep(.01)
-    process.send_signal(getattr(signal, blow))
-    process.communicate(timeout=60)
-    assert process.returncode != 0, "it was killed, not done"
-    if (folder/"metrics.json").exists(): assert json.loads((folder/"metrics.json").read_text())["weights"] == digest_of(load(folder)), "what is known so far is known of these weights"
-    if moment == "writing": assert dvd_jepa("dream", folder, "--out", tmp_path)[0] == 0, "the weights are whole"
-    if blow == "SIGTERM": assert not [p.name for p in folder.iterdir() if p.name.startswith(".") and p.name != ".lock"]
-    with locked(folder): assert not [p.name for p in folder.iterdir() if p.name.startswith(".") and p.name != ".lock"], "the next run sweeps up"
-
-
-def test_a_folder_is_filled_by_one_run_at_a_time(tmp_path, fails):
-    with locked(tmp_path/"run"): fails("train", *QUICK, "--out", tmp_path/"run", says="expected a folder that no other run is filling")
-
-
 def test_numbers_of_other_weights_are_named(small, tmp_path):
     "The weights of one run beside the metrics of another, as two runs in one folder or a kill between two files leave them."
     (tmp_path/"model.safetensors").write_bytes((small/"model.safetensors").read_bytes())
@@ -316,18 +246,6 @@ def test_numbers_of_other_weights_are_named(small, tmp_path):
     assert metrics_beside(tmp_path/"model.safetensors", load(tmp_path)) == {}
     code, out, err = dvd_jepa("evaluate", tmp_path, *FEW)
     assert code == 0 and "are those of other weights" in " ".join(err.split()), err
-
-
-@pytest.mark.skipif(os.name == "nt", reason="signals work otherwise on Windows")
-def test_who_stops_the_verdict_keeps_the_rest(tmp_path):
-    process = start("train", *QUICK, "--out", tmp_path/"run")
-    deadline = time.time() + 120
-    while time.time() < deadline and not (tmp_path/"run"/"surprise.png").exists(): time.sleep(.05)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert "stopped before the verdict" in " ".join(err.split()), err
-    assert {"dream.gif", "metrics.json", "model.safetensors", "surprise.png"} <= {p.name for p in (tmp_path/"run").iterdir()}
-    assert json.loads((tmp_path/"run"/"metrics.json").read_text())["published"]["forecast_mse_step1"] > 0, "with the published figures"
 
 
 def test_several_clips_are_no_cuts(tmp_path):
@@ -342,9 +260,3 @@ def test_several_clips_are_no_cuts(tmp_path):
     assert both[0] in (0, 1) and level(both) < level(cut)
 
 
-def test_help_waits_for_nobody():
-    "Seconds of processor time, as ratios to importing PyTorch, all in one run: the smallest of three."
-    def took(code): return min(float(subprocess.run([sys.executable, "-c", f"import time; start = time.process_time(); {code}; print(time.process_time()-start, file=sys.stderr)" .replace("import time;", "import sys, time;")], capture_output=True, text=True).stderr.split()[-1]) for _ in range(3))
-    torch_alone = took("import torch")
-    assert took("import dvd_jepa; dvd_jepa.load") < 1.3*torch_alone
-    assert took("from typer.testing import CliRunner; from dvd_jepa.cli import app; CliRunner().invoke(app, ['--help'])") < .6*torch_alone

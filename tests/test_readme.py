@@ -181,3 +181,10 @@ def test_your_own_clips_go_as_readme_says(capsys):
     rings = [reading.alarm for clip in test for reading in [bell.reset().update(clip[0]), *map(bell.update, clip[1:])]]
     assert sum(rings) <= .05*len(rings), "and clean clips that it wasn't trained on ring about as often as was asked"
     assert "mine" in said and "nearest neighbour" in said and "true" in said.split("]")[0].lower(), "a bar that runs backwards rings"
+
+
+def test_every_link_leads_somewhere():
+    links = re.findall(r"\]\(([^)\s]+)\)", readme)
+    lost = [link for link in links if not link.startswith("https://") and not (top/link.split("#")[0]).is_file()]
+    assert len(links) > 30 and not lost, lost
+    for page in re.findall(r"github/dvd-jepa/dvd-jepa/blob/main/(\S+?)\)", readme): assert (top/page).is_file(), page
