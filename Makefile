@@ -43,7 +43,7 @@ baselines: $(STAMP)       ## train the packaged baselines again
 collapse: $(STAMP)        ## study 20: train every way against collapse that isn't kept yet (ten minutes), and write the study again
 	$(BIN)/python tools/collapse.py
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh -e -c 'export OMP_NUM_THREADS=1 PLOTLY_RENDERER=plotly_mimetype+notebook_connected; \
-	  jupyter nbconvert --log-level WARN --CoalesceStreamsPreprocessor.enabled=True --to notebook --execute --inplace nbs/studies/20_collapse.ipynb; \
+	  jupyter nbconvert --log-level WARN --to notebook --execute --inplace nbs/studies/20_collapse.ipynb; \
 	  python tools/book.py; nbdev_clean; python tools/readme.py'
 
 figures: $(STAMP)         ## measure the packaged weights again and draw the paper's figures (three minutes); FULL=1: train all over five seeds, and the grid, before that (an hour)
@@ -72,13 +72,13 @@ sessions: $(STAMP)        ## how long do 20 people wait who watch the dashboard 
 bench: $(STAMP)           ## measure what training and watching cost, afresh (ten minutes on an idle machine)
 	rm -f nbs/studies/results/23_speed.json nbs/studies/results/23_monitor.json
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh -e -c 'export OMP_NUM_THREADS=1 PLOTLY_RENDERER=plotly_mimetype+notebook_connected; \
-	  jupyter nbconvert --log-level WARN --CoalesceStreamsPreprocessor.enabled=True --to notebook --execute --inplace nbs/studies/23_speed.ipynb; \
+	  jupyter nbconvert --log-level WARN --to notebook --execute --inplace nbs/studies/23_speed.ipynb; \
 	  python tools/book.py; nbdev_clean; python tools/readme.py'
 
 book: $(STAMP)            ## export, execute every notebook in place (two at a time), clean, and write README
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh -e -c 'nbdev_export; \
 	  export OMP_NUM_THREADS=1 PLOTLY_RENDERER=plotly_mimetype+notebook_connected; \
-	  ls nbs/*.ipynb nbs/studies/*.ipynb | xargs -P 2 -n 1 jupyter nbconvert --log-level WARN --CoalesceStreamsPreprocessor.enabled=True --to notebook --execute --inplace; \
+	  ls nbs/*.ipynb nbs/studies/*.ipynb | xargs -P 2 -n 1 jupyter nbconvert --log-level WARN --to notebook --execute --inplace; \
 	  python tools/book.py; nbdev_clean; python tools/readme.py'
 
 yardsticks: $(STAMP)      ## measure the packaged weights' usual errors again

@@ -1,4 +1,4 @@
-"Make executed notebooks repeatable: plotly's HTML gets an id from its cell in place of a random one."
+"Make executed notebooks repeatable: plotly's HTML gets an id from its cell in place of a random one, and what was printed in pieces becomes one text."
 import re
 from pathlib import Path
 
@@ -7,10 +7,21 @@ import nbformat
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
+def joined(outputs):
+    "Outputs in which consecutive texts of one stream are one: how they were cut is chance."
+    whole = []
+    for output in outputs:
+        last = whole[-1] if whole else {}
+        if output.get("name") and last.get("name") == output["name"]: last["text"] += output["text"]
+        else: whole.append(output)
+    return whole
+
+
 def settle(path):
-    "Give every figure of a notebook a stable id."
+    "Give every figure of a notebook a stable id, and every text one piece."
     nb = nbformat.read(path, as_version=4)
     for cell in nb.cells:
+        if "outputs" in cell: cell.outputs = joined(cell.outputs)
         for i,output in enumerate(cell.get("outputs", [])):
             html = output.get("data", {}).get("text/html")
             if html: output.data["text/html"] = UUID.sub(f"figure-{cell.id}-{i}", html)
