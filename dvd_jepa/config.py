@@ -16,7 +16,7 @@ from .core import TEST_SEED, check_number, check_whole, wrong
 @dataclass(frozen=True)
 class Data:
     "What is trained on."
-    seed:int = 0        # Seeds the episodes, the initial weights and every batch; below `TEST_SEED`
+    seed:int = 0        # Seeds episodes, initial weights and batches; below `TEST_SEED`
     episodes:int = 400  # Training episodes
     length:int = 64     # Frames in an episode
     noise:float = 0.0   # The training camera's sensor noise, std in grey levels
@@ -26,7 +26,7 @@ class Data:
 class Look:
     "What makes an observation."
     context:int = 2     # Frames that one observation spans
-    glimpses:int = 0    # So many of them are looked at, evenly spread; 0 for all
+    glimpses:int = 0    # How many of them are looked at, evenly spread; 0 for all
 
 # %% ../nbs/04_config.ipynb #97450731
 @dataclass(frozen=True)
@@ -34,25 +34,25 @@ class Parts:
     "What the model is made of."
     latent:int = 32                    # D, the numbers in a latent
     encoder_hidden:tuple = (256, 128)  # Widths between observation and latent
-    predictor:str = "mlp"              # "mlp": a network that takes one step; "rotor": it can only turn pairs of latents
+    predictor:str = "mlp"              # "mlp" takes steps, "rotor" turns pairs of latents
     predictor_hidden:tuple = (64,)     # Widths of the predictor's network, if it has one
-    invariants:int = 0                 # Latents that a rotor never changes and reads its frequencies from; 0: one learned frequency per pair
+    invariants:int = 0                 # Latents a rotor reads but never turns
     decoder_hidden:tuple = (64, 256)   # Widths between latent and frame
-    train_encoder:bool = True          # Off: the encoder stays as it was drawn, and only what reads it is trained
+    train_encoder:bool = True          # Off: the encoder stays as it was drawn
 
 # %% ../nbs/04_config.ipynb #028366c8
 @dataclass(frozen=True)
 class Loss:
     "What is asked of the latents."
-    lags:int = 1                       # Longest lag that is trained, frames; shorter ones are drawn more often
-    targets:int = 1                    # Futures, at lags of their own, for each observation of a batch
-    reach:float = 0.0                  # Lag up to which a prediction is trusted, frames; 0 trusts all lags alike
-    anti_collapse:str = "ema+var"      # What keeps the latents from collapsing, one of `ANTI_COLLAPSE`
-    tau:float = 0.99                   # With "ema": the target encoder keeps this share of itself at each step (BYOL, eq. 1)
-    variance_weight:float = 1.0        # With "var" or "vicreg": weight of the variance hinge (VICReg, eq. 1)
-    covariance_weight:float = 0.04     # With "vicreg": weight of the covariance penalty (VICReg, eq. 4; its weights are as 25 to 25 to 1)
-    sigreg_weight:float = 0.05         # With "sigreg": weight of the Gaussianity test (LeJEPA, alg. 1)
-    contrast_weight:float = 0.0        # Weight of the contrastive term (CPC, eq. 4) at the first step; it fades to nothing
+    lags:int = 1                    # Longest lag trained, frames; shorter ones more often
+    targets:int = 1                 # Lags per observation of a batch
+    reach:float = 0.0               # Longest trusted lag, frames; 0 trusts all alike
+    anti_collapse:str = "ema+var"   # What prevents collapse, one of `ANTI_COLLAPSE`
+    tau:float = 0.99                # "ema": what the target encoder keeps per step (BYOL, eq. 1)
+    variance_weight:float = 1.0     # "var", "vicreg": of the variance hinge (VICReg, eq. 1)
+    covariance_weight:float = 0.04  # "vicreg": of the covariance penalty (VICReg, eq. 4)
+    sigreg_weight:float = 0.05      # "sigreg": of the Gaussianity test (LeJEPA, alg. 1)
+    contrast_weight:float = 0.0     # Of the contrastive term (CPC, eq. 4) at first; it fades
 
 # %% ../nbs/04_config.ipynb #6fcec0b6
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class Optim:
     "How the JEPA is trained."
     steps:int = 2500            # Optimizer steps of the JEPA
     batch:int = 256             # Rows per step, for JEPA and decoder
-    lr:float = 1e-3             # Adam's step size; the largest one, where a schedule changes it
-    schedule:str = "constant"   # "constant", or "one-cycle": up, then down to nothing (Smith & Topin 2019)
-    refine:int = 0              # Longest lag at which the frequencies of a rotor are refined after training, frames; 0: not at all
+    lr:float = 1e-3             # Adam's step size; with a schedule, the largest
+    schedule:str = "constant"   # Or "one-cycle": up, then down (Smith & Topin 2019)
+    refine:int = 0              # Longest lag a rotor is refined at, frames; 0: none
 
 @dataclass(frozen=True)
 class Readout:
@@ -74,14 +74,16 @@ class Readout:
     probe_lr:float = 1e-2       # Adam's step size for the probe
     probe_share:float = 0.8     # First share of the rows that the probe is fitted on
 
-# %% ../nbs/04_config.ipynb #60fadcf8
+# %% ../nbs/04_config.ipynb #868aa67d
 GROUPS = dict(data=Data, look=Look, parts=Parts, loss=Loss, optim=Optim, readout=Readout)
-GROUP_OF = {f.name: group for group,made in GROUPS.items() for f in fields(made)}   # field → its group
-DEFAULTS = {f.name: f.default for made in GROUPS.values() for f in fields(made)}    # field → its default
+# field → its group, and field → its default
+GROUP_OF = {f.name: group for group,made in GROUPS.items() for f in fields(made)}
+DEFAULTS = {f.name: f.default for made in GROUPS.values() for f in fields(made)}
 
+# %% ../nbs/04_config.ipynb #60fadcf8
 @dataclass(frozen=True, init=False)
 class Config:
-    "Everything a training run depends on besides its source. The defaults are the published recipe."
+    "All a training run depends on besides its source; by default, the published recipe."
     data:Data
     look:Look
     parts:Parts
@@ -94,10 +96,10 @@ class Config:
         recipe:str="classic", # Name under which the run is known
         **given,              # Groups by their names, and fields by theirs
     ):
-        if unknown := set(given) - set(GROUPS) - set(GROUP_OF):
-            raise TypeError(f"Config: received {sorted(unknown)}, expected fields of {', '.join(GROUPS)}")
+        _check_names(given)
         object.__setattr__(self, "recipe", recipe)
-        for name,made in GROUPS.items(): object.__setattr__(self, name, _group(name, made, given))
+        for name,made in GROUPS.items():
+            object.__setattr__(self, name, _group(name, made, given))
         _check_config(self)
 
     def __getattr__(self, name):
@@ -106,13 +108,20 @@ class Config:
 
     def __repr__(self):
         changed = {k: v for k,v in flat(self).items() if k != "recipe" and v != DEFAULTS[k]}
-        return f"Config({', '.join([repr(self.recipe), *(f'{k}={v!r}' for k,v in changed.items())])})"
+        said = [repr(self.recipe), *(f"{k}={v!r}" for k,v in changed.items())]
+        return f"Config({', '.join(said)})"
 
 # %% ../nbs/04_config.ipynb #7f1c99ac
+def _check_names(given):
+    if unknown := set(given) - set(GROUPS) - set(GROUP_OF):
+        expected = f"fields of {', '.join(GROUPS)}"
+        raise TypeError(f"Config: received {sorted(unknown)}, expected {expected}")
+
 def _group(name, made, given):
     "One group, from what was given for it as a whole and field by field."
     whole = given.get(name, made())
-    if not isinstance(whole, made): raise wrong(f"Config.{name}", repr(whole), f"a {made.__name__}(…)")
+    if not isinstance(whole, made):
+        raise wrong(f"Config.{name}", repr(whole), f"a {made.__name__}(…)")
     values = asdict(whole) | {k: v for k,v in given.items() if GROUP_OF.get(k) == name}
     return made(**{k: _plain_field(k, v) for k,v in values.items()})
 
@@ -122,75 +131,111 @@ def flat(
     "All fields of a config, without their groups."
     return dict(recipe=c.recipe) | {name: getattr(c, name) for name in GROUP_OF}
 
+# %% ../nbs/04_config.ipynb #f90daae2
 def goal(
     anti_collapse:str, # One of `ANTI_COLLAPSE`
 )->str:
-    "What is to be predicted. \"ema\": what a slow copy of the encoder says; \"stopgrad\": what the encoder itself says, without gradient; \"free\": with it."
-    return next((g for g in ("ema", "stopgrad") if g in anti_collapse.split("+")), "free")
+    "What is predicted: \"ema\", \"stopgrad\" or \"free\"."
+    asked = anti_collapse.split("+")
+    return next((g for g in ("ema", "stopgrad") if g in asked), "free")
 
 def spread(
     anti_collapse:str, # One of `ANTI_COLLAPSE`
 )->str:
     "The term that spreads the latents: \"var\", \"vicreg\", \"sigreg\" or \"none\"."
-    return next((s for s in ("var", "vicreg", "sigreg") if s in anti_collapse.split("+")), "none")
+    asked = anti_collapse.split("+")
+    return next((s for s in ("var", "vicreg", "sigreg") if s in asked), "none")
 
 Config.goal = property(lambda self: goal(self.anti_collapse))
 Config.spread = property(lambda self: spread(self.anti_collapse))
 
 # %% ../nbs/04_config.ipynb #be431cfa
-ANTI_COLLAPSE = ("none", "var", "vicreg", "sigreg", "stopgrad", "stopgrad+var", "stopgrad+vicreg",
-                 "stopgrad+sigreg", "ema", "ema+var", "ema+vicreg", "ema+sigreg")
-READ_BY = dict(tau=("ema",), variance_weight=("var", "vicreg"), covariance_weight=("vicreg",), sigreg_weight=("sigreg",))
+ANTI_COLLAPSE = (
+    "none", "var", "vicreg", "sigreg",
+    "stopgrad", "stopgrad+var", "stopgrad+vicreg", "stopgrad+sigreg",
+    "ema", "ema+var", "ema+vicreg", "ema+sigreg")
+READ_BY = dict(
+    tau=("ema",),
+    variance_weight=("var", "vicreg"),
+    covariance_weight=("vicreg",),
+    sigreg_weight=("sigreg",))
 
-_at_least = dict(seed=0, episodes=1, length=4, context=1, glimpses=0, latent=1, invariants=0, steps=0, batch=2, lags=1,
-                 targets=1, refine=0, decoder_steps=0, probe_steps=0, probe_batch=1)
-_within = dict(noise=(0, 1), drift=(0, .99), tau=(0, 1), probe_share=(0.01, 0.99), lr=(1e-8, 10), decoder_lr=(1e-8, 10),
-               probe_lr=(1e-8, 10), reach=(0, 1e6), variance_weight=(0, 1e6), covariance_weight=(0, 1e6),
-               sigreg_weight=(0, 1e6), contrast_weight=(0, 1e6))
-_one_of = dict(predictor=("mlp", "rotor"), schedule=("constant", "one-cycle"), anti_collapse=ANTI_COLLAPSE)
+# %% ../nbs/04_config.ipynb #27eb52a0
+_at_least = dict(
+    seed=0, episodes=1, length=4, context=1, glimpses=0, latent=1, invariants=0,
+    steps=0, batch=2, lags=1, targets=1, refine=0,
+    decoder_steps=0, probe_steps=0, probe_batch=1)
+_within = dict(
+    noise=(0, 1), drift=(0, .99), tau=(0, 1), probe_share=(0.01, 0.99),
+    lr=(1e-8, 10), decoder_lr=(1e-8, 10), probe_lr=(1e-8, 10),
+    reach=(0, 1e6), variance_weight=(0, 1e6), covariance_weight=(0, 1e6),
+    sigreg_weight=(0, 1e6), contrast_weight=(0, 1e6))
+_one_of = dict(
+    predictor=("mlp", "rotor"),
+    schedule=("constant", "one-cycle"),
+    anti_collapse=ANTI_COLLAPSE)
 
+# %% ../nbs/04_config.ipynb #de0c4ff3
 def _plain_field(name, value):
-    "A field's value as Python's own, so that equal configs are written alike; ValueError for one that makes no sense."
+    "A field's value as Python's own. Raises ValueError if it makes no sense."
     said = f"Config.{name}"
     if name in _at_least: return check_whole(said, value, _at_least[name])
     if name in _within: return check_number(said, value, *_within[name])
-    if name in _one_of and value not in _one_of[name]: raise wrong(said, repr(value), f"one of {', '.join(_one_of[name])}")
-    if name == "train_encoder" and not isinstance(value, bool): raise wrong(said, repr(value), "True or False")
+    if name in _one_of and value not in _one_of[name]:
+        raise wrong(said, repr(value), f"one of {', '.join(_one_of[name])}")
+    if name == "train_encoder" and not isinstance(value, bool):
+        raise wrong(said, repr(value), "True or False")
     if not name.endswith("_hidden"): return value
-    if not isinstance(value, (tuple, list)): raise wrong(said, repr(value), "a tuple of widths")
+
+    if not isinstance(value, (tuple, list)):
+        raise wrong(said, repr(value), "a tuple of widths")
     return tuple(check_whole(said, width, 1) for width in value)   # JSON knows lists only
 
 # %% ../nbs/04_config.ipynb #32ad0894
 def _check_config(c):
-    if not isinstance(c.recipe, str): raise wrong("Config.recipe", repr(c.recipe), "a name")
+    if not isinstance(c.recipe, str):
+        raise wrong("Config.recipe", repr(c.recipe), "a name")
     if c.seed >= TEST_SEED:
-        raise wrong("Config.seed", c.seed, f"less than {TEST_SEED:,}: from there on, seeds are held out")
-    if c.length < c.context + c.lags + 1:
-        raise wrong("Config.length", c.length, f"at least context + lags + 1 = {c.context+c.lags+1}")
+        expected = f"less than {TEST_SEED:,}: from there on, seeds are held out"
+        raise wrong("Config.seed", c.seed, expected)
+    _check_lengths(c)
+    _check_rotor(c)
+    _check_weights(c)
+
+def _check_lengths(c):
+    least = c.context + c.lags + 1
+    if c.length < least:
+        raise wrong("Config.length", c.length, f"at least context + lags + 1 = {least}")
     if c.glimpses > c.context or c.glimpses == 1 < c.context:
         raise wrong("Config.glimpses", c.glimpses, f"0, or 2 to context = {c.context}")
     if c.lags == 1 and (c.reach or c.contrast_weight or c.targets > 1):
-        raise wrong("Config.lags", c.lags, "more than 1, where reach, contrast_weight or several targets are asked for")
-    _check_rotor(c)
-    for name in set(READ_BY) - set(weights_read(c)):
-        if getattr(c, name) != DEFAULTS[name]:
-            unread = f"{DEFAULTS[name]}, its default: anti_collapse={c.anti_collapse!r} doesn't read it"
-            raise wrong(f"Config.{name}", getattr(c, name), unread)
+        expected = "more than 1, where reach, contrast_weight or several targets are asked for"
+        raise wrong("Config.lags", c.lags, expected)
 
+# %% ../nbs/04_config.ipynb #5c8954e0
 def _check_rotor(c):
     if c.invariants and c.predictor != "rotor":
         raise wrong("Config.invariants", c.invariants, "0, or predictor='rotor'")
     if c.predictor == "rotor" and (c.invariants >= c.latent or (c.latent-c.invariants) % 2):
-        raise wrong("Config.invariants", c.invariants, f"less than latent = {c.latent}, with pairs left to turn")
+        expected = f"less than latent = {c.latent}, with pairs left to turn"
+        raise wrong("Config.invariants", c.invariants, expected)
     if 0 < c.refine < 64: raise wrong("Config.refine", c.refine, "0, or at least 64 frames")
     if c.refine and (c.predictor != "rotor" or c.invariants):
-        raise wrong("Config.refine", c.refine, "0, or a rotor with one learned frequency per pair")
+        expected = "0, or a rotor with one learned frequency per pair"
+        raise wrong("Config.refine", c.refine, expected)
 
+# %% ../nbs/04_config.ipynb #daf0c82d
 def weights_read(
     c:Config,
 )->list:   # Names among `READ_BY`
     "The fields that what is done against collapse listens to."
     return [name for name,by in READ_BY.items() if {c.goal, c.spread} & set(by)]
+
+def _check_weights(c):
+    for name in set(READ_BY) - set(weights_read(c)):
+        if getattr(c, name) == DEFAULTS[name]: continue
+        why = f"anti_collapse={c.anti_collapse!r} doesn't read it"
+        raise wrong(f"Config.{name}", getattr(c, name), f"{DEFAULTS[name]}, its default: {why}")
 
 # %% ../nbs/04_config.ipynb #bb041def
 def config_to_json(c:Config)->str:
@@ -200,22 +245,29 @@ def config_to_json(c:Config)->str:
 def config_from_json(
     text:str, # From `config_to_json`, of this version or of 0.1
 )->Config:
-    "The Config that was saved; ValueError for unknown fields or values out of range."
+    "The Config that was saved. Raises ValueError if a field is unknown or out of range."
     values = json.loads(text)
-    if not isinstance(values, dict): raise wrong("config", f"a {type(values).__name__}", "fields by name")
-    values = _as_in_0_1(values) if not set(values) & set(GROUPS) else _ungrouped(values)
+    if not isinstance(values, dict):
+        raise wrong("config", f"a {type(values).__name__}", "fields by name")
+    values = _ungrouped(values) if set(values) & set(GROUPS) else _as_in_0_1(values)
     known = {"recipe", *GROUP_OF}
-    if unknown := set(values) - known: raise wrong("config", f"unknown fields {sorted(unknown)}", f"some of {sorted(known)}")
+    if unknown := set(values) - known:
+        raise wrong("config", f"unknown fields {sorted(unknown)}", f"some of {sorted(known)}")
     return Config(**values)
 
+# %% ../nbs/04_config.ipynb #6a165006
 def _ungrouped(values):
     "Fields by name, out of their groups."
-    if strange := set(values) - {*GROUPS, "recipe"}: raise wrong("config", f"unknown groups {sorted(strange)}", f"some of {list(GROUPS)}")
-    groups = {group: values[group] for group in GROUPS if group in values}
-    return {k: v for group in groups.values() for k,v in group.items()} | {k: values[k] for k in ("recipe",) if k in values}
+    if strange := set(values) - {*GROUPS, "recipe"}:
+        raise wrong("config", f"unknown groups {sorted(strange)}", f"some of {list(GROUPS)}")
+    groups = [values[group] for group in GROUPS if group in values]
+    named = {k: v for k,v in values.items() if k == "recipe"}
+    return {k: v for group in groups for k,v in group.items()} | named
 
+# %% ../nbs/04_config.ipynb #6b70264b
 def _as_in_0_1(values):
-    "What a file of 0.1 meant: its fields lay flat, and the first of them named no mechanism against collapse."
+    "What a file of 0.1 meant."
     if "anti_collapse" in values: return values
     if values.get("covariance_weight"): return values | dict(anti_collapse="ema+vicreg")
-    return values | dict(anti_collapse="ema+var", covariance_weight=DEFAULTS["covariance_weight"])
+    weight = DEFAULTS["covariance_weight"]
+    return values | dict(anti_collapse="ema+var", covariance_weight=weight)

@@ -16,11 +16,12 @@ import torch
 from torch import Tensor
 
 # %% ../nbs/00_core.ipynb #277eea0c
-if "IN_TEST" in os.environ or "DVD_JEPA_THREADS" in os.environ: torch.set_num_threads(int(os.environ.get("DVD_JEPA_THREADS", 1)))
+if "IN_TEST" in os.environ or "DVD_JEPA_THREADS" in os.environ:
+    torch.set_num_threads(int(os.environ.get("DVD_JEPA_THREADS", 1)))
 
 @contextmanager
 def one_thread():
-    "Run a block on one torch thread; the caller's number is restored afterwards."
+    "Run a block on one torch thread, then restore the caller's number."
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try: yield
@@ -35,15 +36,18 @@ def wrong(
     "A ValueError that says what came and what was expected."
     return ValueError(f"{name}: received {received}, expected {expected}")
 
+# %% ../nbs/00_core.ipynb #cc02262b
 def check_whole(
     name:str,    # What to call it in an error
     value,       # What came
     least:int=0, # Smallest number that makes sense
 )->int:
-    "Refuse anything but a whole number of at least `least` that a float64 can count to; ValueError."
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+    "Check a whole number. Raises ValueError if it is none, below `least` or above 2**53."
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < least:
         raise wrong(name, repr(value), f"a whole number of at least {least}")
-    if value > 2**53: raise wrong(name, repr(value), f"a whole number of at most {2**53:,}")
+    if value > 2**53:
+        raise wrong(name, repr(value), f"a whole number of at most {2**53:,}")
     return int(value)
 
 # %% ../nbs/00_core.ipynb #3f8a0826
@@ -54,23 +58,26 @@ def is_number(
     numbers = (int, float, np.integer, np.floating)
     return not isinstance(value, bool) and isinstance(value, numbers) and bool(np.isfinite(value))
 
+# %% ../nbs/00_core.ipynb #c34bac2e
 def check_number(
     name:str,  # What to call it in an error
     value,     # What came
     low:float, # Smallest number that makes sense
     high:float,# Largest
 )->float:      # The same as a Python number
-    "Refuse anything but a finite number in [low, high]; ValueError."
+    "Check a number. Raises ValueError if it isn't finite or not in [low, high]."
     if not is_number(value) or not low <= value <= high:
         raise wrong(name, repr(value), f"a number in [{low}, {high}]")
     return value if isinstance(value, (int, float)) else value.item()
 
+# %% ../nbs/00_core.ipynb #3e5a4fb1
 def check_rate(
     name:str, # What to call it in an error
     value,    # What came
 )->float:     # The same as a Python number
-    "Refuse anything but a number above 0 and below 1; ValueError."
-    if not is_number(value) or not 0 < value < 1: raise wrong(name, repr(value), "a rate in (0, 1)")
+    "Check a rate. Raises ValueError if it isn't above 0 and below 1."
+    if not is_number(value) or not 0 < value < 1:
+        raise wrong(name, repr(value), "a rate in (0, 1)")
     return float(value)
 
 # %% ../nbs/00_core.ipynb #0d6fd0dd
@@ -78,7 +85,7 @@ def check_rate(
 def seeded(
     seed:int, # Any whole number ≥ 0
 ):
-    "Run a block on torch's global generator, freshly seeded; the caller's random state is restored afterwards."
+    "Run a block on torch's global generator, freshly seeded, then restore the caller's state."
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
@@ -87,20 +94,19 @@ def seeded(
 TEST_SEED, CALIBRATION_SEED = 1_000_000, 2_000_000
 
 # %% ../nbs/00_core.ipynb #b22b482e
-_DIMS = {4: "(n, T, H, W)", 3: "(S, H, W)", 2: "(H, W)"}
-
 def as_frames(
-    x,                # Grey levels in [0, 1], floating type, or uint8, read as /255; NumPy or torch
-    ndim:int=4,       # Dimensions of grey ones: 4 for (n, T, H, W), 3 for (S, H, W), 2 for one (H, W)
+    x,                # Grey levels in [0, 1], or uint8, read as /255; NumPy or torch
+    ndim:int=4,       # Grey dimensions: 4 (n, T, H, W), 3 (S, H, W), 2 (H, W)
     least:int=1,      # Fewest frames in time (for `ndim=4`)
     size:tuple=None,  # Expected size of a picture, (H, W) or (C, H, W); None for any
     name:str="frames",# What to call it in an error
 )->Tensor:            # float32; of one channel, without a dimension for it
-    "Check that `x` holds frames; raises ValueError with what was received and what was expected."
+    "Frames as float32. Raises ValueError if `x` doesn't hold frames."
     x = as_tensor(x, name)
     if x.dtype == torch.uint8: x = x.float()/255
     if not x.is_floating_point():
         raise wrong(name, f"dtype {x.dtype}", "floating point grey levels in [0, 1], or uint8")
+
     x = _without_grey_channel(x, ndim, size, name)
     if x.numel() == 0: raise wrong(name, f"shape {tuple(x.shape)}", "at least one frame")
     if size and tuple(x.shape[-len(size):]) != tuple(size):
@@ -111,30 +117,37 @@ def as_frames(
 
 def _times(size): return "×".join(map(str, size))
 
+# %% ../nbs/00_core.ipynb #47916335
+def as_tensor(
+    x,             # NumPy or torch
+    name:str="x",  # What to call it in an error
+)->Tensor:
+    "An array as a tensor. Raises ValueError if it isn't one, or if values are masked."
+    if not isinstance(x, (np.ndarray, Tensor)):
+        raise wrong(name, f"a {type(x).__name__}", "a NumPy array or a torch tensor")
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        raise wrong(name, "an array with masked values", "one in which every value counts")
+    if isinstance(x, Tensor): return x
+
+    try:
+        native = x.dtype.newbyteorder("=")
+        return torch.as_tensor(np.ascontiguousarray(x, native))
+    except (TypeError, ValueError) as e: raise wrong(name, f"dtype {x.dtype}", "numbers") from e
+
 # %% ../nbs/00_core.ipynb #7098a8ca
+_DIMS = {4: "(n, T, H, W)", 3: "(S, H, W)", 2: "(H, W)"}
+
 def _without_grey_channel(x, ndim, size, name):
-    "Grey pictures as (..., H, W), coloured ones as (..., 3, H, W); ValueError for anything else."
+    "Grey pictures as (..., H, W), coloured ones as (..., 3, H, W). Raises ValueError if neither."
     if x.ndim == ndim+1 and x.shape[-3] == 1: x = x.squeeze(-3)
     colour = len(size) == 3 if size else x.ndim == ndim+1 and x.shape[-3] == 3
     wanted = _DIMS[ndim].replace("H", "C, H") if colour else _DIMS[ndim]
     if x.ndim != ndim+colour: raise wrong(name, f"shape {tuple(x.shape)}", wanted)
     return x
 
-def as_tensor(
-    x,             # NumPy or torch
-    name:str="x",  # What to call it in an error
-)->Tensor:
-    "An array as a tensor; ValueError for what isn't one, and for masked values."
-    if not isinstance(x, (np.ndarray, Tensor)):
-        raise wrong(name, f"a {type(x).__name__}", "a NumPy array or a torch tensor")
-    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
-        raise wrong(name, "an array with masked values", "one in which every value counts")
-    if isinstance(x, Tensor): return x
-    try: return torch.as_tensor(np.ascontiguousarray(x, x.dtype.newbyteorder("=")))
-    except (TypeError, ValueError) as e: raise wrong(name, f"dtype {x.dtype}", "numbers") from e
-
+# %% ../nbs/00_core.ipynb #d17897fc
 def _check_values(x, name, expected, lo=-float("inf"), hi=float("inf")):
-    lowest, highest = x.amin().item(), x.amax().item()   # NaN survives both, so one pass sees it
+    lowest, highest = x.amin().item(), x.amax().item()   # NaN survives both
     if not np.isfinite([lowest, highest]).all():
         raise wrong(name, "NaN or infinite values", f"finite ones {expected}".rstrip())
     if lowest < lo or highest > hi:
@@ -147,10 +160,11 @@ def as_latents(
     dim:int,        # Expected D
     name:str="z",   # What to call it in an error
 )->Tensor:          # float32, same shape
-    "Check that `z` holds latents of `dim` numbers; raises ValueError."
+    "Latents as float32. Raises ValueError if `z` doesn't hold latents of `dim` numbers."
     z = as_tensor(z, name)
     if not z.is_floating_point(): raise wrong(name, f"dtype {z.dtype}", "floating point")
-    if z.ndim < 1 or z.shape[-1] != dim: raise wrong(name, f"shape {tuple(z.shape)}", f"(..., {dim})")
+    if z.ndim < 1 or z.shape[-1] != dim:
+        raise wrong(name, f"shape {tuple(z.shape)}", f"(..., {dim})")
     if z.numel() == 0: raise wrong(name, f"shape {tuple(z.shape)}", "at least one latent")
     return _check_values(z.float(), name, "")
 
@@ -159,7 +173,7 @@ def moved(
     module:str, # Name of the module that offered them
     **rooms:str,# Module → the names that live there now, in one text
 ):              # To be the module's `__getattr__`
-    "Finds names that have moved to other modules of the package, when they are asked for."
+    "A `__getattr__` that finds names which now live in other modules of the package."
     home = {name: room for room,names in rooms.items() for name in names.split()}
     def __getattr__(name):
         if name not in home: raise AttributeError(f"module {module!r} has no attribute {name!r}")
@@ -167,5 +181,8 @@ def moved(
     return __getattr__
 
 # %% ../nbs/00_core.ipynb #a3c0125d
-__getattr__ = moved(__name__, files="atomic_write write_json check_writable remove_unfinished FORMAT save_tensors load_tensors",
-                    config="Config ANTI_COLLAPSE READ_BY weights_read config_to_json config_from_json")
+__getattr__ = moved(
+    __name__,
+    files="atomic_write write_json check_writable remove_unfinished "
+          "FORMAT save_tensors load_tensors",
+    config="Config ANTI_COLLAPSE READ_BY weights_read config_to_json config_from_json")

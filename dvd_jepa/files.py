@@ -26,10 +26,10 @@ from .core import wrong
 
 # %% ../nbs/01_files.ipynb #7db21ae7
 _unfinished = set()      # temporary files that are being written
-_OURS = ".dvd-jepa-"     # begins their names, and nobody else's
+_OURS = ".dvd-jepa-"     # begins their names, and no other file's
 
 def remove_unfinished():
-    "Remove temporary files that are being written; for a program that is told to stop at once."
+    "Remove temporary files that are being written, for a program that must stop at once."
     for path in list(_unfinished): path.unlink(missing_ok=True)
 
 # %% ../nbs/01_files.ipynb #3fc31f29
@@ -37,11 +37,12 @@ def remove_unfinished():
 def atomic_write(
     path,  # The file to be; its folder is made if missing
 ):         # Yields a temporary Path with the same suffix, beside it
-    "Write to the yielded path; it replaces `path` in one stroke if the block ends well, and vanishes if it does not. OSError names `path` if the disk is full."
+    "Replace `path` in one stroke if the block ends well. Raises OSError if the disk is full."
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{_OURS}{path.stem}-{secrets.token_hex(4)}{path.suffix}")
     _unfinished.add(temporary)
+
     try:
         yield temporary
         with open(temporary, "rb+") as f: os.fsync(f.fileno())
@@ -59,7 +60,8 @@ def write_json(
     data:dict,  # Numbers, texts, lists, dicts, arrays and tensors
 ):
     "Write `data` as readable JSON, atomically; NaN and infinities become null."
-    with atomic_write(path) as tmp: tmp.write_text(json.dumps(_plain(data), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    text = json.dumps(_plain(data), indent=1, allow_nan=False)
+    with atomic_write(path) as tmp: tmp.write_text(text + "\n", encoding="utf-8")
 
 def _plain(x):
     if isinstance(x, dict): return {str(k): _plain(v) for k,v in x.items()}
@@ -72,12 +74,14 @@ def _plain(x):
 def check_writable(
     folder, # Made if missing
 )->Path:
-    "Make sure that files can be written to `folder`; ValueError if not."
+    "The folder as a Path. Raises ValueError if files can't be written to it."
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
-    except OSError as e: raise wrong("out", repr(str(folder)), f"a folder that can be written ({e.strerror})") from e
+    except OSError as e:
+        expected = f"a folder that can be written ({e.strerror})"
+        raise wrong("out", repr(str(folder)), expected) from e
     return folder
 
 # %% ../nbs/01_files.ipynb #061bb168
@@ -85,19 +89,22 @@ def check_writable(
 def locked(
     folder, # Made if missing
 ):          # Yields it as a Path
-    "Hold a folder for one run, and sweep what killed ones left unfinished; ValueError while another process holds it."
+    "Hold a folder and sweep its leftovers. Raises ValueError if another process holds it."
     folder = check_writable(folder)
     lock = FileLock(folder/".lock", timeout=0)
     try: lock.acquire()
     except Timeout as e:
-        raise wrong("out", repr(str(folder)), "a folder that no other run is filling at the moment") from e
+        expected = "a folder that no other run is filling at the moment"
+        raise wrong("out", repr(str(folder)), expected) from e
+
     try:
         for path in folder.glob(f"{_OURS}*"): path.unlink()
         yield folder
     finally: lock.release()
 
 # %% ../nbs/01_files.ipynb #a900c3f3
-FORMAT, READABLE = "dvd-jepa/2", ("dvd-jepa/1", "dvd-jepa/2")   # written, and read
+FORMAT = "dvd-jepa/2"                      # what is written
+READABLE = ("dvd-jepa/1", "dvd-jepa/2")    # what is read
 
 def save_tensors(
     path,          # Where to, usually *.safetensors
@@ -121,7 +128,7 @@ def _digest(tensors, meta):
 def load_tensors(
     path,    # A file written by `save_tensors`
 )->tuple:    # (name → Tensor, metadata)
-    "Read a checkpoint; FileNotFoundError if missing, ValueError naming what is wrong if foreign, truncated or damaged."
+    "Read a checkpoint. Raises FileNotFoundError if missing, ValueError if foreign or damaged."
     path = Path(path)
     if not path.is_file(): raise FileNotFoundError(f"checkpoint: no file at {path}")
     try:
@@ -133,11 +140,14 @@ def load_tensors(
         raise wrong(f"checkpoint {path}", came, f"a {FORMAT} checkpoint") from e
     return tensors, _checked_meta(path, header, tensors)
 
+# %% ../nbs/01_files.ipynb #7f0cd32f
 def _checked_meta(path, header, tensors):
-    name, expected = f"checkpoint {path}", f"a {FORMAT} checkpoint"
+    name = f"checkpoint {path}"
+    expected = f"a {FORMAT} checkpoint"
     if header is None: raise wrong(name, "a safetensors file from elsewhere", expected)
     try: meta = json.loads(header)
     except ValueError as e: raise wrong(name, "damaged metadata", expected) from e
+
     if not isinstance(meta, dict) or meta.get("format") not in READABLE:
         raise wrong(name, "metadata of another format", FORMAT)
     if meta.pop("digest", None) != _digest(tensors, meta):

@@ -17,20 +17,37 @@ from .core import wrong
 from .files import atomic_write, check_writable
 
 # %% ../nbs/03_show.ipynb #b1387cc9
-REALITY, DREAM, ALARM, BASELINE = "#2f7fd9", "#e8930c", "#d93a3a", "#8a8f98"
-BASELINES = {"black frame": "dot", "mean frame": "dash", "persistence": "dashdot"}   # all grey, told apart by their dashes
-COLORS = {"reality": REALITY, "dream": DREAM, **dict.fromkeys(BASELINES, BASELINE),
-          "constant velocity": "#8e5bd0", "nearest neighbour": "#2a9d6f", "pixel predictor": "#a8505f", "untrained encoder": "#4aa3a2"}
-_cycle = [DREAM, REALITY, "#2a9d6f", "#8e5bd0", BASELINE, "#b8860b", "#4aa3a2"]
+REALITY = "#2f7fd9"
+DREAM = "#e8930c"
+ALARM = "#d93a3a"
+BASELINE = "#8a8f98"
+BASELINES = {"black frame": "dot", "mean frame": "dash", "persistence": "dashdot"}   # all grey
+COLORS = {
+    "reality": REALITY,
+    "dream": DREAM,
+    **dict.fromkeys(BASELINES, BASELINE),
+    "constant velocity": "#8e5bd0",
+    "nearest neighbour": "#2a9d6f",
+    "pixel predictor": "#a8505f",
+    "untrained encoder": "#4aa3a2",
+}
 
+# %% ../nbs/03_show.ipynb #f15bd229
+_cycle = [DREAM, REALITY, "#2a9d6f", "#8e5bd0", BASELINE, "#b8860b", "#4aa3a2"]
 _axis = dict(gridcolor="#e3e6ea", zerolinecolor="#d0d4da", automargin=True)
 _LOOK = dict(layout=dict(
-    font=dict(family="Inter, Helvetica, Arial, sans-serif", size=13, color="#2a2d33"), title=dict(x=0.02, xanchor="left", font=dict(size=16)),
-    colorway=_cycle, margin=dict(l=60, r=20, t=60, b=50), plot_bgcolor="white", paper_bgcolor="white", xaxis=_axis, yaxis=_axis))
+    font=dict(family="Inter, Helvetica, Arial, sans-serif", size=13, color="#2a2d33"),
+    title=dict(x=0.02, xanchor="left", font=dict(size=16)),
+    colorway=_cycle,
+    margin=dict(l=60, r=20, t=60, b=50),
+    plot_bgcolor="white",
+    paper_bgcolor="white",
+    xaxis=_axis,
+    yaxis=_axis))
 
 @lru_cache(1)
 def _template():
-    import plotly.graph_objects as go   # a second, for whoever draws
+    import plotly.graph_objects as go
     return go.layout.Template(_LOOK)
 
 def __getattr__(name):
@@ -44,7 +61,7 @@ def curves(
     title:str="",     # The one message of the figure
     x_label:str="",   # Axis label with its unit
     y_label:str="",   # Axis label with its unit
-    colors:dict=None, # name → colour; reality, dream and the baselines have theirs already
+    colors:dict=None, # name → colour; reality, dream and the baselines have theirs
     marks:dict=None,  # name → x of a vertical line
     levels:dict=None, # name → y of a horizontal line
     bands:dict=None,  # name of a line → its lower and upper bound, (2, T)
@@ -53,75 +70,123 @@ def curves(
 ):                    # A plotly figure
     "Draw named lines over one x axis."
     import plotly.graph_objects as go
-    fig, colors = go.Figure(), {**dict(zip(lines, _cycle*len(lines))), **COLORS, **(colors or {})}
-    at = lambda y: np.arange(len(y)) if x is None else np.asarray(x)
-    for name,(low, high) in (bands or {}).items(): _add_band(fig, name, at(low), np.asarray(low), np.asarray(high), colors[name])
-    for name,y in lines.items():
-        line = dict(width=2, color=colors[name], dash=BASELINES.get(name))
-        fig.add_scatter(x=at(y), y=np.asarray(y, dtype=np.float32), name=name, mode="lines", line=line)
-    for name,at in (marks or {}).items(): fig.add_vline(x=float(at), line=dict(color=ALARM, dash="dot"), annotation_text=name)
+    fig = go.Figure()
+    colors = {**dict(zip(lines, _cycle*len(lines))), **COLORS, **(colors or {})}
+
+    for name,bounds in (bands or {}).items(): _add_band(fig, name, x, bounds, colors[name])
+    for name,y in lines.items(): _add_line(fig, name, x, y, colors[name])
+    for name,at in (marks or {}).items(): _add_mark(fig, name, float(at))
     for name,at in (levels or {}).items(): _add_level(fig, name, float(at), log_y)
-    fig.update_layout(title=title, xaxis_title=x_label, yaxis_title=y_label, height=height, showlegend=len(lines) > 1, template=_template())
+
+    labels = dict(title=title, xaxis_title=x_label, yaxis_title=y_label)
+    named = len(lines) > 1
+    fig.update_layout(**labels, height=height, showlegend=named, template=_template())
     if log_y: fig.update_yaxes(type="log", exponentformat="power")
     return fig
 
-def _add_band(fig, name, x, low, high, color):
+# %% ../nbs/03_show.ipynb #ebceb9f5
+def _along(x, y): return np.arange(len(y)) if x is None else np.asarray(x)
+
+def _add_line(fig, name, x, y, color):
+    line = dict(width=2, color=color, dash=BASELINES.get(name))
+    y32 = np.asarray(y, dtype=np.float32)
+    fig.add_scatter(x=_along(x, y), y=y32, name=name, mode="lines", line=line)
+
+def _add_band(fig, name, x, bounds, color):
+    "Along the top, and back along the bottom."
+    low, high = bounds
+    x = _along(x, low)
+    outline = np.concatenate([np.asarray(high), np.asarray(low)[::-1]]).astype(np.float32)
     rgb = ",".join(str(int(color[i:i+2], 16)) for i in (1, 3, 5))
-    fig.add_scatter(x=np.concatenate([x, x[::-1]]), y=np.concatenate([high, low[::-1]]).astype(np.float32), name=f"{name}, interval", showlegend=False,
-                    mode="lines", line=dict(width=0, color=color), fill="toself", fillcolor=f"rgba({rgb},.2)", hoverinfo="skip")
+    fig.add_scatter(
+        x=np.concatenate([x, x[::-1]]), y=outline, name=f"{name}, interval", showlegend=False,
+        mode="lines", line=dict(width=0, color=color), fill="toself",
+        fillcolor=f"rgba({rgb},.2)", hoverinfo="skip")
+
+# %% ../nbs/03_show.ipynb #c68c479b
+def _add_mark(fig, name, at):
+    fig.add_vline(x=at, line=dict(color=ALARM, dash="dot"), annotation_text=name)
 
 def _add_level(fig, name, at, log_y):
     fig.add_hline(y=at, line=dict(color=BASELINE, dash="dash"))
-    note_y = np.log10(at) if log_y else at   # plotly places shapes by value, but notes on a log axis by exponent
-    fig.add_annotation(text=name, x=1, xref="x domain", xanchor="right", y=note_y, yanchor="bottom", showarrow=False)
+    note = dict(x=1, xref="x domain", xanchor="right", yanchor="bottom", showarrow=False)
+    fig.add_annotation(text=name, y=np.log10(at) if log_y else at, **note)
 
 # %% ../nbs/03_show.ipynb #52366f40
 def check_png(
     name:str, # What to call it in an error
-    path,     # Where a picture shall go
+    path,     # Where a picture will go
 ):
-    "Refuse a path that doesn't end in .png (ValueError), or that can't be written to (OSError)."
+    "Check a path. Raises ValueError if it doesn't end in .png or can't be written to."
     path = Path(path)
-    if path.suffix.lower() != ".png" or path.is_dir(): raise wrong(name, repr(str(path)), "a path that ends in .png")
+    if path.suffix.lower() != ".png" or path.is_dir():
+        raise wrong(name, repr(str(path)), "a path that ends in .png")
     check_writable(path.parent)
 
+# %% ../nbs/03_show.ipynb #6f767a5c
 def save_png(
     fig,           # A figure made by `curves`
     path,          # Where to, *.png; written atomically
 ):
-    "Save a line figure as PNG without a browser; ValueError if it holds anything but lines or if `path` doesn't end in .png."
+    "Save a line figure as PNG. Raises ValueError if it holds more than lines, or for a bad path."
     check_png("save_png", path)
-    if other := {trace.type for trace in fig.data} - {"scatter"}: raise wrong("save_png", f"traces of type {sorted(other)}", "lines only")
-    from matplotlib.figure import Figure   # a third of a second, for whoever saves one
-    mpl = Figure(figsize=(8.2, fig.layout.height/100), dpi=100, layout="constrained")
-    ax = mpl.add_subplot()
-    dashes = dict(dot=":", dash="--", dashdot="-.")
-    for trace in fig.data:
-        if trace.fill: ax.fill(trace.x, trace.y, color=trace.line.color, alpha=.2, lw=0); continue
-        ax.plot(trace.x, trace.y, lw=1.8, ls=dashes.get(trace.line.dash, "-"), color=trace.line.color, label=trace.name)
-    for shape,note in zip(fig.layout.shapes, fig.layout.annotations): _draw_level(ax, shape, note.text, beside=not fig.layout.showlegend)
+    if other := {trace.type for trace in fig.data} - {"scatter"}:
+        raise wrong("save_png", f"traces of type {sorted(other)}", "lines only")
+    picture = _redrawn(fig)
+    with atomic_write(path) as tmp:
+        picture.savefig(tmp, format="png", metadata={"Software": None})
+
+# %% ../nbs/03_show.ipynb #932dbd06
+def _redrawn(fig):
+    from matplotlib.figure import Figure   # slow to import, and seldom needed
+    picture = Figure(figsize=(8.2, fig.layout.height/100), dpi=100, layout="constrained")
+    ax = picture.add_subplot()
+    named = fig.layout.showlegend
+    for trace in fig.data: _draw_trace(ax, trace)
+    for shape,note in zip(fig.layout.shapes, fig.layout.annotations):
+        if shape.x0 == shape.x1: _draw_mark(ax, shape, note.text)
+        else: _draw_level(ax, shape, note.text, beside=not named)
+
     x, y = fig.layout.xaxis, fig.layout.yaxis
-    ax.set(title=fig.layout.title.text, xlabel=x.title.text, ylabel=y.title.text, yscale=y.type or "linear")
-    ax.grid(alpha=.25); ax.spines[["top", "right"]].set_visible(False)
-    if fig.layout.showlegend: ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, .5))
-    with atomic_write(path) as tmp: mpl.savefig(tmp, format="png", metadata={"Software": None})
+    ax.set(title=fig.layout.title.text, xlabel=x.title.text, ylabel=y.title.text)
+    ax.set_yscale(y.type or "linear")
+    ax.grid(alpha=.25)
+    ax.spines[["top", "right"]].set_visible(False)
+    if named: ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, .5))
+    return picture
+
+# %% ../nbs/03_show.ipynb #a5aedc80
+_DASHES = dict(dot=":", dash="--", dashdot="-.")
+_ON_WHITE = dict(bbox=dict(facecolor="white", edgecolor="none", alpha=.7, pad=0), zorder=3)
+
+def _draw_trace(ax, trace):
+    x, y, color = trace.x, trace.y, trace.line.color
+    if trace.fill: ax.fill(x, y, color=color, alpha=.2, lw=0)
+    else: ax.plot(x, y, lw=1.8, ls=_DASHES.get(trace.line.dash, "-"), color=color, label=trace.name)
+
+def _draw_mark(ax, shape, text):
+    color = shape.line.color
+    ax.axvline(shape.x0, ls=":", color=color)
+    at = dict(xy=(shape.x0, 1), xycoords=("data", "axes fraction"), color=color, fontsize=9)
+    ax.annotate(f" {text} ", **at, ha="left", va="top", **_ON_WHITE)
 
 def _draw_level(ax, shape, text, beside):
-    vertical = shape.x0 == shape.x1
-    (ax.axvline if vertical else ax.axhline)(shape.x0 if vertical else shape.y0, ls=":" if vertical else "--", color=shape.line.color)
-    at = dict(xy=(shape.x0, 1), xycoords=("data", "axes fraction")) if vertical else dict(xy=(1, shape.y0), xycoords=("axes fraction", "data"))
-    if beside and not vertical: ax.annotate(f" {text}", (1, shape.y0), xycoords=("axes fraction", "data"), ha="left", va="center", color=shape.line.color, fontsize=9); return   # where it hides nothing
-    ax.annotate(f" {text} ", **at, ha="left" if vertical else "right", va="top" if vertical else "bottom", color=shape.line.color, fontsize=9, bbox=dict(facecolor="white", edgecolor="none", alpha=.7, pad=0), zorder=3)
+    color = shape.line.color
+    ax.axhline(shape.y0, ls="--", color=color)
+    at = dict(xy=(1, shape.y0), xycoords=("axes fraction", "data"), color=color, fontsize=9)
+    if beside: ax.annotate(f" {text}", **at, ha="left", va="center")   # where it hides nothing
+    else: ax.annotate(f" {text} ", **at, ha="right", va="bottom", **_ON_WHITE)
 
 # %% ../nbs/03_show.ipynb #68021bdf
 def to_bytes(
-    frames,            # Grey levels in [0, 1], (..., H, W), or videos in colour, (T, 3, H, W); a decoder's output may stray by rounding and is held to the range
-    color:str=None,    # Hex colour of a grey level of 1, or None for white; what has colours of its own keeps them
+    frames,            # Grey levels in [0, 1], (..., H, W), or colours, (T, 3, H, W)
+    color:str=None,    # Hex colour of a grey level of 1; None for white; colours keep theirs
 )->np.ndarray:         # uint8, (..., H, W, 3)
     "Grey levels as RGB bytes on black, tinted; colours as they are."
-    tint = np.array([255, 255, 255] if color is None else [int(color[i:i+2], 16) for i in (1, 3, 5)])
+    tint = np.array([255]*3 if color is None else [int(color[i:i+2], 16) for i in (1, 3, 5)])
     levels = np.clip(np.asarray(frames, dtype=float), 0, 1)
-    if levels.ndim == 4 and levels.shape[1] == 3: return np.rint(255*np.moveaxis(levels, 1, -1)).astype(np.uint8)
+    if levels.ndim == 4 and levels.shape[1] == 3:
+        return np.rint(255*np.moveaxis(levels, 1, -1)).astype(np.uint8)
     return np.rint(levels[..., None]*tint).astype(np.uint8)
 
 def _enlarge(x, scale): return x.repeat(scale, -3).repeat(scale, -2)
@@ -131,25 +196,40 @@ def filmstrip(
     rows:dict,        # name → frames, (T, H, W) in [0, 1]
     times=None,       # Label of each column (T,), or None for 0, 1, 2, …
     title:str="",     # The one message of the figure
-    colors:dict=None, # name → colour; rows called "reality" and "dream" have theirs already
+    colors:dict=None, # name → colour; rows called "reality" and "dream" have theirs
     scale:int=4,      # Screen pixels per frame pixel, in the stored picture
 ):                    # A plotly figure
     "Draw videos as rows of frames."
     import plotly.graph_objects as go
-    colors = {**COLORS, **(colors or {})}
-    shapes = {np.asarray(f).shape for f in rows.values()}
-    if len(shapes) != 1 or len(next(iter(shapes))) != 3: raise wrong("filmstrip", f"rows of shapes {sorted(shapes)}", "one shape (T, H, W)")
-    n_frames, height, width = shapes.pop()
-    fig = go.Figure(go.Image(source=_png_uri(_tiles(rows, colors, scale)), hoverinfo="skip"))
-    h, w, labels = height*scale+4, width*scale+4, range(n_frames) if times is None else times
-    fig.update_xaxes(tickvals=w*(np.arange(n_frames)+.5), ticktext=[str(t) for t in labels], title="frame", showgrid=False)
-    fig.update_yaxes(tickvals=h*(np.arange(len(rows))+.5), ticktext=list(rows), showgrid=False)
-    return fig.update_layout(title=title, height=130+int(len(rows)*900/n_frames*height/width), margin=dict(l=80, r=10, t=50, b=50), template=_template())
+    n_frames, height, width = _one_shape(rows)
+    picture = _tiles(rows, {**COLORS, **(colors or {})}, scale)
+    fig = go.Figure(go.Image(source=_png_uri(picture), hoverinfo="skip"))
+
+    labels = [str(t) for t in (range(n_frames) if times is None else times)]
+    columns = (width*scale+4)*(np.arange(n_frames)+.5)
+    lines = (height*scale+4)*(np.arange(len(rows))+.5)
+    fig.update_xaxes(tickvals=columns, ticktext=labels, title="frame", showgrid=False)
+    fig.update_yaxes(tickvals=lines, ticktext=list(rows), showgrid=False)
+
+    tall = 130 + int(len(rows)*900/n_frames*height/width)
+    margin = dict(l=80, r=10, t=50, b=50)
+    return fig.update_layout(title=title, height=tall, margin=margin, template=_template())
 
 # %% ../nbs/03_show.ipynb #b2e4a8cd
+def _one_shape(rows):
+    shapes = {np.asarray(frames).shape for frames in rows.values()}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 3:
+        raise wrong("filmstrip", f"rows of shapes {sorted(shapes)}", "one shape (T, H, W)")
+    return shapes.pop()
+
 def _tiles(rows, colors, scale):
-    pad = lambda x: np.pad(_enlarge(x, scale), ((0, 0), (2, 2), (2, 2), (0, 0)), constant_values=210)   # (T, h, w, 3)
-    return np.concatenate([np.concatenate(pad(to_bytes(f, colors.get(name))), 1) for name,f in rows.items()], 0)
+    "One picture: a row for each video, its frames side by side with a light frame around them."
+    strips = []
+    for name,frames in rows.items():
+        tiles = _enlarge(to_bytes(frames, colors.get(name)), scale)   # (T, h, w, 3)
+        tiles = np.pad(tiles, ((0, 0), (2, 2), (2, 2), (0, 0)), constant_values=210)
+        strips.append(np.concatenate(tiles, 1))
+    return np.concatenate(strips, 0)
 
 def _png_uri(rgb):
     from PIL import Image
@@ -163,12 +243,13 @@ def bars(
     title:str="",        # The one message of the figure
     color:str=DREAM,     # Reality or dream
     limit:float=None,    # Half height of the y axis, or None to fit
-):                    # A plotly figure
+):                       # A plotly figure
     "Draw one latent as bars."
     import plotly.graph_objects as go
     z = np.asarray(z, dtype=float)
     fig = go.Figure(go.Bar(x=np.arange(len(z)), y=np.round(z, 4), marker_color=color))
-    fig.update_layout(title=title, xaxis_title="latent dimension", yaxis_title="value", height=260, template=_template())
+    labels = dict(title=title, xaxis_title="latent dimension", yaxis_title="value")
+    fig.update_layout(**labels, height=260, template=_template())
     if limit: fig.update_yaxes(range=[-limit, limit])
     return fig
 
@@ -176,78 +257,111 @@ def bars(
 def gif(
     panels:dict,        # name → frames, (T, H, W) in [0, 1]
     path,               # Where to, *.gif; written atomically
-    colors:dict=None,   # name → colour; "reality" and "dream" have theirs already
+    colors:dict=None,   # name → colour; "reality" and "dream" have theirs
     scale:int=12,       # Screen pixels per frame pixel
     fps:float=12.5,     # Frames per second (GIF counts in hundredths of a second)
     captions=None,      # Text under each frame (T,), or None for its number
 ):
     "Save videos side by side as one looping GIF; equal input gives equal bytes."
     colors = {**COLORS, **(colors or {})}
-    tinted = {name: _enlarge(to_bytes(f, colors.get(name)), scale) for name,f in panels.items()}
-    n = {len(f) for f in tinted.values()}
-    if len(n) != 1: raise wrong("gif", f"videos of {sorted(n)} frames", "one length")
-    captions = captions or [f"frame {t}" for t in range(n.pop())]
-    pictures = [_panel(list(tinted), [f[t] for f in tinted.values()], text) for t,text in enumerate(captions)]
-    pictures = _one_palette(pictures)
-    with atomic_write(path) as tmp: pictures[0].save(tmp, save_all=True, append_images=pictures[1:], duration=round(100/fps)*10, loop=0)
+    tinted = {k: _enlarge(to_bytes(f, colors.get(k)), scale) for k,f in panels.items()}
+    pictures = _one_palette(_panels(tinted, captions))
+    looping = dict(save_all=True, append_images=pictures[1:], loop=0)
+    with atomic_write(path) as tmp: pictures[0].save(tmp, duration=round(100/fps)*10, **looping)
 
 # %% ../nbs/03_show.ipynb #ba555d4d
+def _panels(tinted, captions):
+    n = {len(frames) for frames in tinted.values()}
+    if len(n) != 1: raise wrong("gif", f"videos of {sorted(n)} frames", "one length")
+    captions = captions or [f"frame {t}" for t in range(n.pop())]
+
+    pictures = []
+    for t,caption in enumerate(captions):
+        moment = [frames[t] for frames in tinted.values()]
+        pictures.append(_panel(list(tinted), moment, caption))
+    return pictures
+
+# %% ../nbs/03_show.ipynb #6d52fafe
 def _panel(names, frames, caption, gap=16, band=30):
     from PIL import Image, ImageDraw, ImageFont
     h, w = frames[0].shape[:2]
     picture = Image.new("RGB", (gap+(w+gap)*len(frames), h+2*band), "#14161a")
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=15)
+    draw = ImageDraw.Draw(picture)
+    font = ImageFont.load_default(size=15)
     for i,(name,frame) in enumerate(zip(names, frames)):
-        picture.paste(Image.fromarray(frame), (gap+i*(w+gap), band))
-        draw.text((gap+i*(w+gap), 6), name, fill="#e8e8e8", font=font)
+        left = gap + i*(w+gap)
+        picture.paste(Image.fromarray(frame), (left, band))
+        draw.text((left, 6), name, fill="#e8e8e8", font=font)
     draw.text((gap, h+band+6), caption, fill="#9aa0a8", font=font)
     return picture
 
+# %% ../nbs/03_show.ipynb #f6ff143c
 def _one_palette(pictures, colors=48):
     from PIL import Image
-    palette = Image.fromarray(np.concatenate([np.asarray(p)[::4, ::4] for p in pictures])).quantize(colors)
+    sample = np.concatenate([np.asarray(p)[::4, ::4] for p in pictures])
+    palette = Image.fromarray(sample).quantize(colors)
     return [p.quantize(palette=palette, dither=Image.Dither.NONE) for p in pictures]
 
 # %% ../nbs/03_show.ipynb #174227c4
 def player(
     reality,           # Frames, (T, H, W) in [0, 1]
-    dream,             # Dreamed frames of the same times, (T, H, W), or None for a pure JEPA
+    dream,             # Dreamed frames of the same times, (T, H, W), or None
     latents,           # Dreamed latents, (T, D)
     title:str="",      # The one message of the figure
     first:int=0,       # Number of the first frame
     fps:float=12.5,    # Frames per second when played
 ):                    # A plotly figure
-    "Reality, dream and latent bars side by side, playable."
-    from plotly.subplots import make_subplots
-    import plotly.graph_objects as go
-    shown = "dream" if dream is not None else "no decoder: it won't draw"
-    fig = make_subplots(1, 3, column_widths=[.3, .3, .4], horizontal_spacing=.06, subplot_titles=("reality", shown, "latent"))
-    moments = [_moment(r, None if dream is None else dream[t], latents[t]) for t,r in enumerate(reality)]
-    for column,trace in enumerate(moments[0], 1): fig.add_trace(trace, 1, column)
-    fig.frames = [go.Frame(data=traces, traces=[0, 1, 2], name=str(first+t)) for t,traces in enumerate(moments)]
-    for column in (1, 2):
-        fig.update_yaxes(autorange="reversed", scaleanchor=f"x{column}", visible=False, col=column)
-        fig.update_xaxes(visible=False, col=column)
-    limit = float(np.abs(np.asarray(latents)).max())
-    fig.update_yaxes(range=[-limit, limit], col=3).update_xaxes(title="dimension", col=3)
-    return fig.update_layout(title=title, height=360, showlegend=False, template=_template(), **_transport([f.name for f in fig.frames], 1000/fps))
+    "Reality, dream and latent bars side by side, playable; without a dream, the middle is dark."
+    fig = _stage(dream is not None, float(np.abs(np.asarray(latents)).max()))
+    moments = []
+    for t,frame in enumerate(reality):
+        moments.append(_moment(frame, None if dream is None else dream[t], latents[t]))
 
-# %% ../nbs/03_show.ipynb #53aa0d7c
+    names = [str(first+t) for t in range(len(moments))]
+    for column,trace in enumerate(moments[0], 1): fig.add_trace(trace, 1, column)
+    fig.frames = [dict(data=m, traces=[0, 1, 2], name=name) for m,name in zip(moments, names)]
+    look = dict(title=title, height=360, showlegend=False, template=_template())
+    return fig.update_layout(**look, **_transport(names, 1000/fps))
+
+# %% ../nbs/03_show.ipynb #09264c7f
+def _stage(draws, limit):
+    from plotly.subplots import make_subplots
+    shown = "dream" if draws else "no decoder: it won't draw"
+    fig = make_subplots(
+        1, 3, column_widths=[.3, .3, .4], horizontal_spacing=.06,
+        subplot_titles=("reality", shown, "latent"))
+    for column in (1, 2):
+        square = dict(autorange="reversed", scaleanchor=f"x{column}")
+        fig.update_yaxes(**square, visible=False, col=column)
+        fig.update_xaxes(visible=False, col=column)
+    fig.update_yaxes(range=[-limit, limit], col=3)
+    return fig.update_xaxes(title="dimension", col=3)
+
+# %% ../nbs/03_show.ipynb #acd4676b
 def _moment(reality, dream, z):
     import plotly.graph_objects as go
     def heat(frame, color):
         grey = np.asarray(frame, dtype=float).round(2)
-        return go.Heatmap(z=grey, zmin=0, zmax=1, showscale=False, colorscale=[[0, "#14161a"], [1, color]], hoverinfo="skip")
+        look = dict(zmin=0, zmax=1, showscale=False, hoverinfo="skip")
+        return go.Heatmap(z=grey, colorscale=[[0, "#14161a"], [1, color]], **look)
     drawn = np.zeros_like(reality) if dream is None else dream
-    return heat(reality, REALITY), heat(drawn, DREAM), go.Bar(y=np.asarray(z, dtype=float).round(3), marker_color=DREAM)
+    bar = go.Bar(y=np.asarray(z, dtype=float).round(3), marker_color=DREAM)
+    return heat(reality, REALITY), heat(drawn, DREAM), bar
+
+# %% ../nbs/03_show.ipynb #53aa0d7c
+def _button(label, which, ms, **extra):
+    still = dict(mode="immediate", transition=dict(duration=0))
+    options = dict(frame=dict(duration=ms, redraw=True), **still, **extra)
+    return dict(label=label, method="animate", args=[which, options])
 
 def _transport(names, milliseconds):
-    def button(label, which, ms, **extra):
-        options = dict(frame=dict(duration=ms, redraw=True), mode="immediate", transition=dict(duration=0), **extra)
-        return dict(label=label, method="animate", args=[which, options])
-    buttons = [button("play", None, milliseconds, fromcurrent=True), button("pause", [None], 0)]
-    menu = dict(type="buttons", direction="left", x=0, y=-.08, xanchor="left", yanchor="top", buttons=buttons)
-    slider = dict(x=.2, len=.8, y=-.05, currentvalue=dict(prefix="frame "), steps=[button(name, [name], 0) for name in names])
+    play = _button("play", None, milliseconds, fromcurrent=True)
+    pause = _button("pause", [None], 0)
+    menu = dict(
+        type="buttons", direction="left", x=0, y=-.08, xanchor="left", yanchor="top",
+        buttons=[play, pause])
+    steps = [_button(name, [name], 0) for name in names]
+    slider = dict(x=.2, len=.8, y=-.05, currentvalue=dict(prefix="frame "), steps=steps)
     return dict(updatemenus=[menu], sliders=[slider])
 
 # %% ../nbs/03_show.ipynb #580ccdce
@@ -274,4 +388,5 @@ def table(
     "A Markdown table."
     cell = lambda c: f"{c:.3g}" if isinstance(c, float) else str(c).replace("|", "\\|")
     line = lambda cells: "| " + " | ".join(map(cell, cells)) + " |"
-    return "\n".join([line(header), "|" + "|".join("---" if i == 0 else "---:" for i in range(len(header))) + "|", *map(line, rows)])
+    rule = ["---" if i == 0 else "---:" for i in range(len(header))]
+    return "\n".join([line(header), "|" + "|".join(rule) + "|", *map(line, rows)])

@@ -21,41 +21,47 @@ from .core import check_whole, seeded, wrong
 def ridge_weights(
     cov:Tensor,      # Covariance of the features, (F, F)
     cross:Tensor,    # Their covariance with what is to be read, (F, S)
-    l2:float=1e-8,   # λ, against features that copy each other, in units of their mean variance
+    l2:float=1e-8,   # λ, in units of the features' mean variance
 )->Tensor:           # (F, S)
     "The weights of ridge regression, from covariances (Hoerl & Kennard 1970, eq. 2.1)."
     small = (l2*cov.diagonal().mean()).clamp_min(1e-12)
     return torch.linalg.solve(cov + small*torch.eye(len(cov), dtype=cov.dtype), cross)
 
 # %% ../nbs/02_stats.ipynb #140c010e
+def _parts(x): return x.split(2**15)
+
+def _mean(x): return sum(part.double().sum(0) for part in _parts(x))/len(x)
+
 class LinearProbe(NamedTuple):
     "A fitted line from features to states."
     weight:Tensor # (F, S)
     bias:Tensor   # (S,)
     def __call__(self, x):
-        if x.ndim == 2 and len(x) > 2**15: return torch.cat([self(part) for part in x.split(2**15)])
+        if x.ndim == 2 and len(x) > 2**15: return torch.cat([self(part) for part in _parts(x)])
         return (x.double() @ self.weight + self.bias).float()
 
-def _parts(x): return x.split(2**15)   # so many rows that memory stays flat
-
-def _mean(x): return sum(part.double().sum(0) for part in _parts(x))/len(x)
-
+# %% ../nbs/02_stats.ipynb #c9f89df5
 def lines_from(
     x:Tensor,        # Features, (N, F)
     l2:float=1e-8,   # As in `ridge_weights`
 )->Callable:         # y (N, S) → LinearProbe
-    "Ridge regression in closed form, in float64, for one table of features and whatever is read from it."
-    mean_x, cov = _mean(x), 0
+    "Ridge regression in float64, for one table of features and whatever is read from it."
+    mean_x = _mean(x)
+    cov = 0
     for a in _parts(x):
-        a = a.double()-mean_x
+        a = a.double() - mean_x
         cov = cov + a.T@a/len(x)
+
     def line(y):
-        mean_y, cross = _mean(y), 0
-        for a,b in zip(_parts(x), _parts(y)): cross = cross + (a.double()-mean_x).T@(b.double()-mean_y)/len(x)
+        mean_y = _mean(y)
+        cross = 0
+        for a,b in zip(_parts(x), _parts(y)):
+            cross = cross + (a.double() - mean_x).T@(b.double() - mean_y)/len(x)
         weight = ridge_weights(cov, cross, l2)
         return LinearProbe(weight, mean_y - mean_x@weight)
     return line
 
+# %% ../nbs/02_stats.ipynb #7d707f8e
 def ridge(
     x:Tensor,        # Features, (N, F)
     y:Tensor,        # What to read from them, (N, S)
@@ -89,30 +95,36 @@ def r2(
 # %% ../nbs/02_stats.ipynb #036dcc1d
 def principal_axes(
     cov:Tensor, # Symmetric, (d, d)
-    count:int,  # So many, those of the largest eigenvalues
+    count:int,  # How many, those of the largest eigenvalues
 )->Tensor:      # Orthonormal columns, (d, count), by ascending eigenvalue
-    "Eigenvectors of a covariance; of one with many equal eigenvalues, on which LAPACK's fast routine can fail, by another routine in float64."
+    "Eigenvectors of a covariance."
     try: vectors = torch.linalg.eigh(cov).eigenvectors
-    except torch.linalg.LinAlgError: vectors = torch.from_numpy(np.linalg.eigh(cov.double().numpy())[1]).to(cov.dtype)
+    except torch.linalg.LinAlgError:
+        slow = np.linalg.eigh(cov.double().numpy())[1]
+        vectors = torch.from_numpy(slow).to(cov.dtype)
     return vectors[:, -count:]
 
+# %% ../nbs/02_stats.ipynb #80fbecf8
 def first_axes(
     x:Tensor,          # A table, (N, d)
-    count:int,         # So many
+    count:int,         # How many
     centred:bool=True, # Axes of what differs from the mean, or of the rows as they are
     most:int=2048,     # Widest table of which a covariance is made
 )->Tensor:             # Orthonormal columns, (d, at most count)
-    "Principal axes of a table; of wide rows by a randomised decomposition (Halko et al. 2011)."
+    "Principal axes of a table; if wide, by a randomised decomposition (Halko et al. 2011)."
     if x.shape[1] > most:
-        with seeded(0): return torch.pca_lowrank(x, min(count, *x.shape), center=centred, niter=4)[2]
+        with seeded(0):
+            return torch.pca_lowrank(x, min(count, *x.shape), center=centred, niter=4)[2]
     return principal_axes(torch.cov(x.T) if centred else (x.T @ x).double(), count)
 
+# %% ../nbs/02_stats.ipynb #e5c9ac99
 def pca(
     obs:Tensor,       # Observations to fit on, (N, d)
     dim:int,          # Components to keep
 )->Callable:          # obs (..., d) → (..., dim)
     "Principal components."
-    mean, axes = obs.mean(0), first_axes(obs, dim)
+    mean = obs.mean(0)
+    axes = first_axes(obs, dim)
     return lambda o: (o - mean) @ axes
 
 def latent_std(
@@ -126,12 +138,13 @@ def shares(
     spreads:Tensor, # Spread along each axis, ≥ 0, (..., D)
 )->Tensor:          # They sum to 1, or to 0 where nothing spreads, (..., D)
     "Each axis's share of the whole spread."
-    return spreads/spreads.sum(-1, keepdim=True).clamp_min(torch.finfo(spreads.dtype).tiny)
+    tiny = torch.finfo(spreads.dtype).tiny
+    return spreads/spreads.sum(-1, keepdim=True).clamp_min(tiny)
 
 def rank_of(
-    spreads:Tensor, # Singular values, or standard deviations along principal axes, (..., D)
+    spreads:Tensor, # Singular values, or std along principal axes, (..., D)
 )->Tensor:          # In [1, D], (...)
-    "Effective rank: exponential of the entropy of the normalised singular values (Roy & Vetterli 2007)."
+    "Effective rank: exponential of the entropy of the shares (Roy & Vetterli 2007)."
     return torch.special.entr(shares(spreads)).sum(-1).exp()
 
 def effective_rank(
@@ -147,18 +160,23 @@ def resamples(
     seed:int=0,      # Same seed, same samples
 )->Tensor:           # Weight of each episode in each sample, (draws, n); rows sum to 1
     "Episodes drawn with replacement, as weights."
-    n, draws = check_whole("n", n, 1), check_whole("draws", draws, 1)
-    return torch.from_numpy(np.random.RandomState(seed).multinomial(n, np.full(n, 1/n), draws)).double()/n
+    n = check_whole("n", n, 1)
+    draws = check_whole("draws", draws, 1)
+    counts = np.random.RandomState(seed).multinomial(n, np.full(n, 1/n), draws)
+    return torch.from_numpy(counts).double()/n
 
-INTERVALS = "95 %, percentile bootstrap over episodes, 1,000 draws"   # what every report says of its intervals
+# %% ../nbs/02_stats.ipynb #aca30a8b
+# What every report says of its intervals
+INTERVALS = "95 %, percentile bootstrap over episodes, 1,000 draws"
 
 def interval(
     samples:Tensor,    # A statistic of each bootstrap sample, (draws, ...)
-    level:float=0.95,  # Share of the samples that it shall hold
+    level:float=0.95,  # Share of the samples that it holds
 )->Tensor:             # Lower and upper end, (2, ...)
     "The percentile interval of bootstrap samples (Efron & Tibshirani 1993, ch. 13)."
     if not 0 < level < 1: raise wrong("level", level, "a share in (0, 1)")
-    return samples.double().quantile(torch.tensor([(1-level)/2, (1+level)/2], dtype=torch.double), 0)
+    ends = torch.tensor([(1-level)/2, (1+level)/2], dtype=torch.double)
+    return samples.double().quantile(ends, 0)
 
 # %% ../nbs/02_stats.ipynb #2ecf8117
 def auroc(
@@ -166,8 +184,11 @@ def auroc(
     clean:Tensor,  # Scores of clean frames, (b,)
 )->float:          # In [0, 1]; ties count half
     "Chance that a broken frame scores above a clean one (Mann–Whitney)."
-    clean, broken = clean.sort().values, broken.contiguous()
-    below = (torch.searchsorted(clean, broken) + torch.searchsorted(clean, broken, right=True)) / 2
+    clean = clean.sort().values
+    broken = broken.contiguous()
+    left = torch.searchsorted(clean, broken)
+    right = torch.searchsorted(clean, broken, right=True)
+    below = (left + right)/2
     return (below.double().mean()/len(clean)).item()
 
 # %% ../nbs/02_stats.ipynb #f2a4c8fe
@@ -176,9 +197,11 @@ def wins(
     clean:Tensor,  # Scores of the clean frames of each episode, (m, T)
 )->Tensor:         # (n, m), in [0, 1]; ties count half
     "Share of each episode's clean frames that each broken frame beats; its mean is the AUROC."
-    clean, queries = clean.sort(1).values, broken.expand(len(clean), -1).contiguous()
-    below = torch.searchsorted(clean, queries) + torch.searchsorted(clean, queries, right=True)
-    return below.T.double()/(2*clean.shape[1])
+    clean = clean.sort(1).values
+    queries = broken.expand(len(clean), -1).contiguous()
+    left = torch.searchsorted(clean, queries)
+    right = torch.searchsorted(clean, queries, right=True)
+    return (left + right).T.double()/(2*clean.shape[1])
 
 # %% ../nbs/02_stats.ipynb #de00a17a
 def short(
@@ -202,15 +225,25 @@ def intervals_held(
     report:dict, # Of any depth; `name_interval` stands beside `name`
     where="",    # What to call it in an error
 )->int:          # How many intervals were seen
-    "Walk a report; AssertionError for an interval that doesn't hold its value, or has no width where it should have one."
+    "Walk a report. Raises AssertionError if an interval doesn't hold its value, or has no width."
     seen = 0
     for key,value in report.items():
         if isinstance(value, dict): seen += intervals_held(value, f"{where}.{key}")
         if f"{key}_interval" not in report or value is None or "rank" in key: continue
-        ends = [[np.inf if v is None else v for v in np.atleast_1d(end)] for end in report[f"{key}_interval"]]
-        (low, high), seen = np.array(ends), seen+1
-        held = (low <= np.array(value)+1e-9).all() and (np.array(value) <= high+1e-9).all()
-        assert held, f"{where}.{key}: {value}, and its interval is {ends}"
-        whole = key in ("valid_horizon", "worse_than_mean_frame_from")
-        assert whole or (low < high).any() or np.isin(value, (0., 1., 1000.)).all(), f"{where}.{key} has no width"
+        _check_held(key, value, report[f"{key}_interval"], where)
+        seen += 1
     return seen
+
+# %% ../nbs/02_stats.ipynb #fdf2b1aa
+def _check_held(key, value, ends, where):
+    ends = [_finite(end) for end in ends]
+    low, high = np.array(ends)
+    held = (low <= np.array(value)+1e-9).all() and (np.array(value) <= high+1e-9).all()
+    assert held, f"{where}.{key}: {value}, and its interval is {ends}"
+
+    is_step = key in ("valid_horizon", "worse_than_mean_frame_from")
+    has_width = (low < high).any()
+    always_or_never = np.isin(value, (0., 1., 1000.)).all()
+    assert is_step or has_width or always_or_never, f"{where}.{key} has no width"
+
+def _finite(end): return [np.inf if v is None else v for v in np.atleast_1d(end)]
