@@ -173,7 +173,7 @@ def moved(
     module:str, # Name of the module that offered them
     **rooms:str,# Module → the names that live there now, in one text
 ):              # To be the module's `__getattr__`
-    "A `__getattr__` that finds names which now live in other modules of the package."
+    "A module-level lookup that finds names which now live in other modules of the package."
     home = {name: room for room,names in rooms.items() for name in names.split()}
     def __getattr__(name):
         if name not in home: raise AttributeError(f"module {module!r} has no attribute {name!r}")

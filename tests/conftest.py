@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from dvd_jepa.cli import main
 
-sys.path.insert(0, str(Path(__file__).parent.parent/"dashboard"))
+sys.path[:0] = [str(Path(__file__).parent.parent/folder) for folder in ("dashboard", "tools")]
 chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 

@@ -164,6 +164,16 @@ class TestInTheBrowser:
             (top/".screenshots").mkdir(exist_ok=True)
             tab.screenshot(path=top/".screenshots"/f"site-{name.replace('/', '-')}-{width}-{scheme}.png")
 
+    @pytest.mark.parametrize("width", [1440, 390])
+    def test_a_hundred_characters_of_code_fit_a_desktop_and_scroll_on_a_phone(self, address, look, width):
+        tab = look(width, "light")
+        tab.goto(f"{address}/train.html")
+        wide = tab.evaluate("""() => {
+            const code = document.querySelector('main pre code'), box = code.closest('pre');
+            code.textContent = 'x'.repeat(100);
+            return [code.getClientRects().length, box.scrollWidth > box.clientWidth, document.documentElement.scrollWidth]; }""")
+        assert wide == [1, width < 1440, width], "one line; sideways only within its box, and only on a phone"
+
     def test_search_finds(self, address, tab):
         tab.goto(f"{address}/index.html")
         tab.get_by_placeholder("Search").fill("conformal")

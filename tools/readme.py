@@ -20,18 +20,26 @@ def visible(cell):
     return cell
 
 
-def readme():
-    "README's text."
-    nb = nbformat.read(top/"nbs"/"index.ipynb", as_version=4)
+def page(
+    name, # Of a notebook in nbs/, without its ending
+):
+    "A page as Markdown: what a reader sees of it, with links as they are in the notebook."
+    nb = nbformat.read(top/"nbs"/f"{name}.ipynb", as_version=4)
     nb.metadata["language_info"] = {"name": "python"}
     nb.cells = [cell for cell in map(visible, nb.cells) if cell]
     text, _ = MarkdownExporter().from_notebook_node(nb)
-    text = re.sub(r"\]\((images/|studies/|paper/|\w+\.ipynb)", r"](nbs/\1", text)
-    head = "<!-- Written from nbs/index.ipynb by `make readme`; change it there. -->\n\n"
-    return head + re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def readme():
+    "README's text."
+    text = re.sub(r"\]\((images/|studies/|paper/|\w+\.ipynb)", r"](nbs/\1", page("index"))
+    return "<!-- Written from nbs/index.ipynb by `make readme`; change it there. -->\n\n" + text
 
 
 if __name__ == "__main__":
     path = top/"README.md"
-    if "--check" in sys.argv: sys.exit(0 if path.read_text(encoding="utf-8") == readme() else "README.md is not what nbs/index.ipynb says: run `make readme`")
+    if "--check" in sys.argv:
+        same = path.read_text(encoding="utf-8") == readme()
+        sys.exit(0 if same else "README.md is not what nbs/index.ipynb says: run `make readme`")
     path.write_text(readme(), encoding="utf-8")
