@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+# Two workers of one thread each, or one of several: threads that wait for each other's core crawl.
+ALONE  := $(filter-out 1,$(DVD_JEPA_THREADS))
 
 .PHONY: demo test chapters install book readme weights baselines yardsticks collapse figures paper docs preview picture sessions bench clean
 
@@ -11,13 +13,13 @@ demo: $(STAMP)            ## train if need be, and open the dashboard
 
 test: $(STAMP)            ## export the notebooks, run their cells, then the other tests (those in a browser need Chromium); what failed is said at the end
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh -c 'nbdev_export || exit 1; failed=""; \
-	  nbdev_test --timing || failed="notebooks (named above; one alone: nbdev_test --path nbs/NAME.ipynb --do_print)"; \
-	  python -m pytest -q -n 2 --dist loadfile -m "not timed" || failed="$$failed; tests/ (one alone: python -m pytest -x tests/NAME.py)"; \
+	  nbdev_test --timing $(if $(ALONE),--n_workers 1) || failed="notebooks (named above; one alone: nbdev_test --path nbs/NAME.ipynb --do_print)"; \
+	  python -m pytest -q -n $(if $(ALONE),1,2) --dist loadfile -m "not timed" || failed="$$failed; tests/ (one alone: python -m pytest -x tests/NAME.py)"; \
 	  python -m pytest -q -m timed || failed="$$failed; timed tests (again on an idle machine: python -m pytest -m timed)"; \
 	  [ -z "$$failed" ] || { echo "FAILED: $${failed#; }"; exit 1; }'
 
 chapters: $(STAMP)        ## run the cells of all notebooks alone
-	PATH="$(CURDIR)/$(BIN):$$PATH" nbdev_test --timing
+	PATH="$(CURDIR)/$(BIN):$$PATH" nbdev_test --timing $(if $(ALONE),--n_workers 1)
 
 install: $(STAMP)         ## make the environment
 

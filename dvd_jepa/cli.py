@@ -406,7 +406,8 @@ def main(
 ):
     "Entry point of `dvd-jepa`."
     os.environ.setdefault("DVD_JEPA_THREADS", "1")   # never in its own way, see chapter 00
-    if "torch" in sys.modules: sys.modules["torch"].set_num_threads(1)
+    if "torch" in sys.modules:   # as if it were still to come
+        sys.modules["torch"].set_num_threads(int(os.environ["DVD_JEPA_THREADS"]))
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"): stream.reconfigure(errors="replace")   # a terminal that can't show × shall not cost a verdict
     signal.signal(signal.SIGTERM, _stop)

@@ -21,22 +21,24 @@ from .config import DEFAULTS, Config, config_from_json, config_to_json, flat
 from .core import as_frames, as_latents, check_whole, seeded, wrong
 from .files import load_tensors, save_tensors
 from .observe import stack
-from .parts import PREDICTORS, Decoder, as_predictor, make_encoder, observation_size, own_part, picture_size
+from .parts import PREDICTORS, Decoder, as_predictor, make_encoder
+from .parts import observation_size, own_part, picture_size
 
 # %% ../nbs/21_jepa.ipynb #edefe0a0
-_LATER = dict(dream="dream", forecast="dream", surprise="surprise", measure="alarms")   # method → the room that adds it
+_LATER = dict(dream="dream", forecast="dream", surprise="surprise", measure="alarms")
 
 class WorldModel(nn.Module):
-    "A JEPA: online and target encoder, predictor; decoder and position probe are optional readouts."
+    "A JEPA: online and target encoder, predictor; decoder and position probe are optional."
     def __init__(self,
         config:Config=Config(),   # Sizes of the parts
         shape:tuple=(1, 16, 16),  # Of a frame, (C, H, W)
-        encoder=None,             # Config → nn.Module that maps observations (..., numbers) to latents (..., D); None for the library's
-        predictor=None,           # Config → nn.Module that maps latents (..., D) to the next ones; None for what the config names
-        decoder=None,             # Config → nn.Module that maps latents (..., D) to frames (..., H, W); None for the library's
+        encoder=None,             # Config → nn.Module, observations to latents; None: the library's
+        predictor=None,           # Config → nn.Module, latents to the next; None: the config's
+        decoder=None,             # Config → nn.Module, latents to frames; None: the library's
     ):
         super().__init__()
-        self.config, self.shape, self.history = config, tuple(check_whole("shape", s, 1) for s in shape), []
+        self.config, self.history = config, []
+        self.shape = tuple(check_whole("shape", s, 1) for s in shape)
         self.source, self.home, self.kept = None, None, {}   # see "What it remembers" below
         self._encoder, self._predictor, self._decoder = encoder, predictor, decoder
         self.online, self.target = self._new_encoder(), self._new_encoder()
@@ -50,27 +52,31 @@ class WorldModel(nn.Module):
         importlib.import_module(f"dvd_jepa.{_LATER[name]}")
         return object.__getattribute__(self, name)
 
-    @property
-    def context(self): return self.config.context
-    @property
-    def frame_size(self): return picture_size(self.shape)   # (H, W), or (C, H, W) where there are colours
-    def __repr__(self):
-        parts = [name for name in ("online", "target", "predictor", "decoder", "probe") if getattr(self, name) is not None]
-        size, home = "×".join(map(str, self.frame_size)), f", taught on {self.home['name']!r}" if self.home else ""
-        return f"WorldModel({self.config.recipe!r}, seed={self.config.seed}, frames of {size}{home}, parts: {', '.join(parts)})"
+# %% ../nbs/21_jepa.ipynb #548b9afc
+WorldModel.context = property(lambda self: self.config.context)
+WorldModel.frame_size = property(lambda self: picture_size(self.shape))   # (H, W) or (C, H, W)
+
+@patch
+def __repr__(self:WorldModel):
+    names = "online", "target", "predictor", "decoder", "probe"
+    parts = [name for name in names if getattr(self, name) is not None]
+    size = "×".join(map(str, self.frame_size))
+    home = f", taught on {self.home['name']!r}" if self.home else ""
+    about = f"{self.config.recipe!r}, seed={self.config.seed}, frames of {size}{home}"
+    return f"WorldModel({about}, parts: {', '.join(parts)})"
 
 # %% ../nbs/21_jepa.ipynb #e5dbac37
 @patch
 def _new_encoder(self:WorldModel):
-    c, given = self.config, (2, 3, observation_size(self.config, self.shape))
-    if self._encoder is None: return make_encoder(c, self.shape)
-    return own_part("encoder", self._encoder, c, given, (2, 3, c.latent))
+    if self._encoder is None: return make_encoder(self.config, self.shape)
+    given = 2, 3, observation_size(self.config, self.shape)
+    return own_part("encoder", self._encoder, self.config, given, (2, 3, self.config.latent))
 
 @patch
 def _new_predictor(self:WorldModel):
-    c, shape = self.config, (2, 3, self.config.latent)
+    c = self.config
     if self._predictor is None: return PREDICTORS[c.predictor](c)
-    return own_part("predictor", self._predictor, c, shape, shape)
+    return own_part("predictor", self._predictor, c, (2, 3, c.latent), (2, 3, c.latent))
 
 @patch
 def _new_decoder(self:WorldModel):
@@ -82,9 +88,10 @@ def _new_decoder(self:WorldModel):
 @patch
 @torch.no_grad()
 def update_target(self:WorldModel):
-    "Move the target encoder towards the online one (BYOL, eq. 1); where the config asks for no slow copy, all the way."
+    "Move the target encoder towards the online one; all the way where no slow copy is asked for."
     keep = self.config.tau if self.config.goal == "ema" else 0.
-    for slow,fast in zip(self.target.parameters(), self.online.parameters()): slow.mul_(keep).add_(fast, alpha=1-keep)
+    for slow,fast in zip(self.target.parameters(), self.online.parameters()):
+        slow.mul_(keep).add_(fast, alpha=1-keep)
 
 # %% ../nbs/21_jepa.ipynb #1ff13a12
 @patch
@@ -120,7 +127,8 @@ def add_probe(self:WorldModel):
     return self.probe
 
 def _readout(model, name, cure):
-    if (part := getattr(model, name)) is None: raise ValueError(f"{name}: this model has none; {cure}")
+    part = getattr(model, name)
+    if part is None: raise ValueError(f"{name}: this model has none; {cure}")
     return part
 
 # %% ../nbs/21_jepa.ipynb #24ab3bbc
@@ -129,85 +137,108 @@ def _readout(model, name, cure):
 def decode(self:WorldModel,
     z,     # Latents, (..., D)
 )->Tensor: # Grey levels in [0, 1], (..., H, W)
-    "Draw latents; ValueError if this is a pure JEPA, which can't."
-    return _readout(self, "decoder", "a pure JEPA understands and can't draw (train with decoder_steps > 0)")(as_latents(z, self.config.latent))
+    "Draw latents. Raises ValueError if this is a pure JEPA, which can't."
+    cure = "a pure JEPA understands and can't draw (train with decoder_steps > 0)"
+    return _readout(self, "decoder", cure)(as_latents(z, self.config.latent))
 
 @patch
 @torch.no_grad()
 def position(self:WorldModel,
     z,     # Latents, (..., D)
 )->Tensor: # Centres (y, x) in px, (..., 2)
-    "Read the logo's centre from latents, through the linear probe; ValueError without one."
-    return _readout(self, "probe", "train with probe_steps > 0")(as_latents(z, self.config.latent))
+    "Read the logo's centre from latents. Raises ValueError without a probe."
+    probe = _readout(self, "probe", "train with probe_steps > 0")
+    return probe(as_latents(z, self.config.latent))
 
 # %% ../nbs/21_jepa.ipynb #66b3d275
 def digest_of(
     model:WorldModel,
 )->str:
-    "Tells models apart: a digest of the config (whatever the recipe's name), the shape of a frame and all weights that a checkpoint keeps."
-    parts, c = model.state_dict(), model.config
-    config = {k: v for k,v in flat(c).items() if k in DEFAULTS and v != DEFAULTS[k]}   # a field that is new tomorrow changes no digest
+    "A digest of config, shape of a frame, and all weights that a checkpoint keeps."
+    set_fields = flat(model.config).items()
+    config = {k: v for k,v in set_fields if k in DEFAULTS and v != DEFAULTS[k]}
     h = hashlib.sha256(f"{json.dumps(config, sort_keys=True)}{list(model.shape)}".encode())
-    for name in sorted(parts):
-        if not name.startswith("online."): h.update(name.encode() + parts[name].cpu().numpy().tobytes())
+    for name,part in sorted(model.state_dict().items()):
+        if not name.startswith("online."): h.update(name.encode() + part.cpu().numpy().tobytes())
     return h.hexdigest()
 
 # %% ../nbs/21_jepa.ipynb #2cfbe591
 @patch
 def save(self:WorldModel,
     path,              # Where to, *.safetensors; written atomically
-    measure:bool=True, # Measure what is usual on its clips first, where these are at hand? (A few seconds; see "What it remembers".)
+    measure:bool=True, # Measure first what is usual on its clips, if they are at hand? (Seconds.)
 ):
-    "Save weights, config, history and what was measured; equal models give equal bytes. ValueError for another kind of path."
+    "Save weights, config, history and what was measured. Raises ValueError for a bad path."
     path = Path(path)
     if path.suffix != ".safetensors" or path.is_dir():
-        raise wrong("path", repr(str(path)), "a file *.safetensors, such as runs/mine/model.safetensors")
+        expected = "a file *.safetensors, such as runs/mine/model.safetensors"
+        raise wrong("path", repr(str(path)), expected)
     if measure and self.source is not None: self.measure()
     tensors = {k: v for k,v in self.state_dict().items() if not k.startswith("online.")}
-    made = {name: type(getattr(self, name)).__name__ for name in ("target", "predictor", "decoder")}
-    meta = dict(config=config_to_json(self.config), shape=self.shape, home=self.home, parts=made, history=self.history, kept={})
-    for name,(numbers, about) in self.kept.items():
+    for name,(numbers, _) in self.kept.items():
         tensors |= {f"kept.{name}.{k}": v for k,v in numbers.items()}
-        meta["kept"][name] = about
-    save_tensors(path, tensors, meta)
+    save_tensors(path, tensors, _metadata(self))
 
+def _metadata(model):
+    parts = "target", "predictor", "decoder"
+    made = {name: type(getattr(model, name)).__name__ for name in parts}
+    kept = {name: about for name,(_, about) in model.kept.items()}
+    return dict(config=config_to_json(model.config), shape=model.shape, home=model.home,
+                parts=made, history=model.history, kept=kept)
+
+# %% ../nbs/21_jepa.ipynb #8fa2a221
 def packaged()->list:
     "Names of the weights that come with the package."
-    return sorted(p.name.removesuffix(".safetensors") for p in (files("dvd_jepa")/"weights").iterdir() if p.name.endswith(".safetensors"))
+    names = (path.name for path in (files("dvd_jepa")/"weights").iterdir())
+    return sorted(n.removesuffix(".safetensors") for n in names if n.endswith(".safetensors"))
 
 # %% ../nbs/21_jepa.ipynb #553571f5
 def checkpoint_path(
     source, # Name of packaged weights, a checkpoint, or a run folder that holds model.safetensors
 )->Path:    # The checkpoint itself
-    "Find a checkpoint; FileNotFoundError says where it looked."
-    expected = f"packaged weights ({', '.join(packaged()) or 'none'}), a *.safetensors file or a run folder"
-    if not isinstance(source, (str, Path)): raise wrong("checkpoint", f"a {type(source).__name__}", expected)
-    if str(source) in packaged(): return Path(str(files("dvd_jepa")/"weights"/f"{source}.safetensors"))
+    "Find a checkpoint. Raises FileNotFoundError that says where it looked."
+    names = ", ".join(packaged()) or "none"
+    expected = f"packaged weights ({names}), a *.safetensors file or a run folder"
+    if not isinstance(source, (str, Path)):
+        raise wrong("checkpoint", f"a {type(source).__name__}", expected)
+    if str(source) in packaged():
+        return Path(str(files("dvd_jepa")/"weights"/f"{source}.safetensors"))
     path = Path(source)
     path = path/"model.safetensors" if path.is_dir() else path
-    if not path.is_file(): raise FileNotFoundError(f"checkpoint: received {str(source)!r}, expected {expected}")
-    return path
+    if path.is_file(): return path
+    raise FileNotFoundError(f"checkpoint: received {str(source)!r}, expected {expected}")
 
 # %% ../nbs/21_jepa.ipynb #e1d467db
 def _as_in_0_1(meta):
-    "What a checkpoint of 0.1 meant: its frames were grey squares, its source a world, and own parts were predictors."
+    "The metadata of a checkpoint, those of 0.1 in today's words."
     if "world" not in meta: return meta
-    size, parts = meta["world"]["size"], dict(target="Sequential", predictor=meta.get("predictor", "MLPPredictor"), decoder="Decoder")
-    return dict(meta, shape=(1, size, size), home=dict(kind="world", **meta["world"]), parts=parts, kept={})
+    size, predictor = meta["world"]["size"], meta.get("predictor", "MLPPredictor")
+    parts = dict(target="Sequential", predictor=predictor, decoder="Decoder")
+    return dict(meta, shape=(1, size, size), home=dict(kind="world", **meta["world"]),
+                parts=parts, kept={})
 
-def _check_shapes(weights, c, shape, made):
-    "Do weights have the sizes that a config asks for? Looked at before anything of that size is made; RuntimeError."
-    chains, inputs = {}, observation_size(c, shape)
-    if made["target"] == "Sequential": chains["target"] = inputs, *c.encoder_hidden, c.latent
-    if made["predictor"] == "MLPPredictor": chains["predictor.net"] = c.latent, *c.predictor_hidden, c.latent
-    if made["predictor"] == "RotorPredictor" and c.invariants:
-        chains["predictor.net"] = c.invariants, *c.predictor_hidden, (c.latent-c.invariants)//2
+# %% ../nbs/21_jepa.ipynb #9c10eeb8
+def _chains(weights, c, shape, made):
+    "Widths that a config asks of each plain network, by its name in a checkpoint."
+    chains, predictor = {}, made["predictor"]
+    if made["target"] == "Sequential":
+        chains["target"] = observation_size(c, shape), *c.encoder_hidden, c.latent
+    if predictor == "MLPPredictor":
+        chains["predictor.net"] = c.latent, *c.predictor_hidden, c.latent
+    if predictor == "RotorPredictor" and c.invariants:
+        pairs = (c.latent-c.invariants)//2
+        chains["predictor.net"] = c.invariants, *c.predictor_hidden, pairs
     if made["decoder"] == "Decoder" and any(k.startswith("decoder.") for k in weights):
         chains["decoder.net"] = c.latent, *c.decoder_hidden, prod(shape)
-    for name,widths in chains.items():
+    return chains
+
+def _check_shapes(weights, c, shape, made):
+    "Compare sizes with those that a config asks for. Raises RuntimeError."
+    for name,widths in _chains(weights, c, shape, made).items():
         for i,(a,b) in enumerate(zip(widths, widths[1:])):
             came = tuple(weights[f"{name}.{2*i}.weight"].shape)
-            if came != (b, a): raise RuntimeError(f"{name}, layer {i}: received {came}, expected {(b, a)}")
+            if came != (b, a):
+                raise RuntimeError(f"{name}, layer {i}: received {came}, expected {(b, a)}")
 
 # %% ../nbs/21_jepa.ipynb #4c5d0b19
 def load(
@@ -216,28 +247,37 @@ def load(
     predictor=None,   # … whose predictor isn't
     decoder=None,     # … whose decoder isn't
 )->WorldModel:
-    "Load a world model; FileNotFoundError if missing, ValueError if foreign or damaged."
+    "Load a world model. Raises FileNotFoundError, or ValueError if foreign or damaged."
     path = checkpoint_path(source)
     tensors, meta = load_tensors(path)
-    try: return _restored(path, tensors, _as_in_0_1(meta), dict(encoder=encoder, predictor=predictor, decoder=decoder))
+    own = dict(encoder=encoder, predictor=predictor, decoder=decoder)
+    try: return _restored(path, tensors, _as_in_0_1(meta), own)
     except (KeyError, TypeError, RuntimeError) as e:
-        raise ValueError(f"checkpoint {path}: its weights and config don't belong together ({e})") from e
+        unfit = f"checkpoint {path}: its weights and config don't belong together ({e})"
+        raise ValueError(unfit) from e
 
+# %% ../nbs/21_jepa.ipynb #e09e12ee
 def _restored(path, tensors, meta, own):
     config, shape, made = config_from_json(meta["config"]), tuple(meta["shape"]), meta["parts"]
     weights = {k: v for k,v in tensors.items() if not k.startswith("kept.")}
-    if own["encoder"] is None and made["target"] == "Sequential": _check_shapes(weights, config, shape, made)
+    if own["encoder"] is None and made["target"] == "Sequential":
+        _check_shapes(weights, config, shape, made)
+
     with seeded(0): model = WorldModel(config, shape, **own)
     model.online, model.history, model.home = None, meta["history"], meta["home"]
     if any(k.startswith("decoder.") for k in weights): model.add_decoder()
     if any(k.startswith("probe.") for k in weights): model.add_probe()
-    for name,part in dict(encoder="target", predictor="predictor", decoder="decoder").items():
-        module = getattr(model, part)
-        if module is not None and type(module).__name__ != made[part]:
-            came = f"an own {name}, of class {made[part]}, which isn't the library's"
-            raise wrong(f"checkpoint {path}", came, f"in Python, load(path, {name}=what makes it)")
+    _check_classes(path, model, made)
     model.load_state_dict(weights)
     for name,about in meta["kept"].items():
         mine = f"kept.{name}."
-        model.kept[name] = {k.removeprefix(mine): v for k,v in tensors.items() if k.startswith(mine)}, about
+        numbers = {k.removeprefix(mine): v for k,v in tensors.items() if k.startswith(mine)}
+        model.kept[name] = numbers, about
     return model.eval()
+
+def _check_classes(path, model, made):
+    for name,part in dict(encoder="target", predictor="predictor", decoder="decoder").items():
+        module = getattr(model, part)
+        if module is None or type(module).__name__ == made[part]: continue
+        came = f"an own {name}, of class {made[part]}, which isn't the library's"
+        raise wrong(f"checkpoint {path}", came, f"in Python, load(path, {name}=what makes it)")

@@ -17,22 +17,24 @@ from .video import PARTS, SOURCE, Clips, Footage
 # %% ../nbs/14_observe.ipynb #652d8089
 def looked_at(
     k:int,          # Frames that an observation spans
-    glimpses:int=0, # So many of them are looked at; 0 for all
+    glimpses:int=0, # How many of them are looked at; 0 for all
 )->list:            # Their places, from 0 (oldest) to k - 1 (newest)
-    "Which frames of an observation are looked at: the first, the last, and what lies evenly between."
+    "The places that an observation looks at: the first, the last, and some evenly between."
     k, glimpses = check_whole("k", k, 1), check_whole("glimpses", glimpses)
     if glimpses > k or glimpses == 1 < k: raise wrong("glimpses", glimpses, f"0, or 2 to k = {k}")
-    return [round(i*(k-1)/(glimpses-1)) for i in range(glimpses)] if glimpses > 1 else list(range(k))
+    if glimpses <= 1: return list(range(k))
+    return [round(i*(k-1)/(glimpses-1)) for i in range(glimpses)]
 
+# %% ../nbs/14_observe.ipynb #19c097ef
 def stack(
     frames:Tensor,  # Grey levels in [0, 1], (B, T, H, W)
     k:int=2,        # Frames that an observation spans
-    glimpses:int=0, # So many of them are looked at; 0 for all
+    glimpses:int=0, # How many of them are looked at; 0 for all
 )->Tensor:          # (B, T-k+1, k*H*W), or glimpses*H*W
     "Stack frames so that velocity becomes visible."
-    frames, places = as_frames(frames, least=check_whole("k", k, 1)), looked_at(k, glimpses)
+    frames = as_frames(frames, least=check_whole("k", k, 1))
     T = frames.shape[1]
-    return torch.cat([frames[:, i:T-k+1+i].flatten(2) for i in places], -1)
+    return torch.cat([frames[:, i:T-k+1+i].flatten(2) for i in looked_at(k, glimpses)], -1)
 
 # %% ../nbs/14_observe.ipynb #78e25148
 def rows(
@@ -45,27 +47,36 @@ def pairs(
     frames:Tensor, # Grey levels in [0, 1], (n, T, H, W)
     k:int=2,       # Frames per observation
 )->tuple:          # obs and next obs, each ((T-k)*n, k*H*W), time-major
-    "Each observation beside the one a frame later; ValueError for fewer than k + 1 frames in time."
+    "Each observation beside the next. Raises ValueError for fewer than k + 1 frames in time."
     table, n = rows(stack(as_frames(frames, least=k+1), k)), len(frames)
     return table[:-n], table[n:]
 
 # %% ../nbs/14_observe.ipynb #1d678bd4
 class Observations:
-    "Every observation of a set of episodes, put together when it is asked for. Row `r` is episode `r % n` at time `r // n`; the one `lag` frames later is row `r + lag*n`."
+    "Every observation of some episodes. Row `r` is episode `r % n` at time `r // n`."
     def __init__(self,
         frames:Tensor,  # Grey levels in [0, 1], (n, T, H, W)
         k:int=2,        # Frames that an observation spans
-        glimpses:int=0, # So many of them are looked at; 0 for all
+        glimpses:int=0, # How many of them are looked at; 0 for all
     ):
         frames = as_frames(frames, least=check_whole("k", k, 1))
         self.n, self.length, self.k = len(frames), frames.shape[1], k
-        self.places, self.frames = torch.tensor(looked_at(k, glimpses)), frames.flatten(0, 1).flatten(1)
+        self.places = torch.tensor(looked_at(k, glimpses))
+        self.frames = frames.flatten(0, 1).flatten(1)
+
     def __len__(self): return self.n*(self.length-self.k+1)
+
     def _first(self, rows):
-        if rows.min() < 0 or rows.max() >= len(self): raise wrong("rows", f"numbers from {int(rows.min())} to {int(rows.max())}", f"them in [0, {len(self)})")
+        if rows.min() < 0 or rows.max() >= len(self):
+            came = f"numbers from {int(rows.min())} to {int(rows.max())}"
+            raise wrong("rows", came, f"them in [0, {len(self)})")
         return rows % self.n * self.length + torch.div(rows, self.n, rounding_mode="floor")
-    def __getitem__(self, rows): return self.frames[self._first(rows)[..., None] + self.places].flatten(-2)   # (...,) → (..., len(places)*H*W)
-    def newest(self, rows): return self.frames[self._first(rows) + self.k-1]                                  # (...,) → (..., H*W)
+
+    def __getitem__(self, rows):   # (...,) → (..., len(places)*H*W)
+        return self.frames[self._first(rows)[..., None] + self.places].flatten(-2)
+
+    def newest(self, rows):        # (...,) → (..., H*W)
+        return self.frames[self._first(rows) + self.k-1]
 
 # %% ../nbs/14_observe.ipynb #3af4ea87
 def labels(
@@ -78,27 +89,30 @@ def labels(
 # %% ../nbs/14_observe.ipynb #5bb94e0a
 def camera(
     frames,         # What there is to see, (n, T, H, W) in [0, 1]
-    noise:float=0., # Standard deviation of the noise of each pixel in each frame, grey levels
+    noise:float=0., # Standard deviation of each pixel's noise, grey levels
     drift:float=0., # Brightness wanders between all of it and this share less, in [0, 1)
     seed:int=0,     # Same seed, same flaws
-)->Tensor:          # The same shape; what noise pushes out of [0, 1] is cut off, as a sensor does
+)->Tensor:          # The same shape; cut off at 0 and 1, as a sensor does
     "Sensor noise, and a brightness that drifts to and fro, once in 64 to 256 frames."
     if not 0 <= noise <= 1: raise wrong("noise", noise, "grey levels in [0, 1]")
     if not 0 <= drift < 1: raise wrong("drift", drift, "a share in [0, 1)")
-    frames, rng = as_frames(frames), np.random.RandomState(seed)
-    period, phase = rng.uniform(64, 256, (len(frames), 1)), rng.uniform(0, 1, (len(frames), 1))
-    turn = 2*np.pi*(np.arange(frames.shape[1])/period + phase)
-    gain = torch.from_numpy(1 - drift*(1 + np.cos(turn))/2).float()                    # (n, T)
+    frames, generator = as_frames(frames), torch.Generator().manual_seed(seed)
+    gain = _brightness(*frames.shape[:2], drift, seed)
     frames = frames*gain[(..., *[None]*(frames.ndim-2))]
-    generator = torch.Generator().manual_seed(seed)
     if noise: frames = frames + noise*torch.randn(frames.shape, generator=generator)
     return frames.clamp_(0, 1)
 
-# %% ../nbs/14_observe.ipynb #a51c0de1
-_WHOLE = "shape", "clips", "name", "extent", "about"   # what the library's own sources have
+def _brightness(n, T, drift, seed):
+    "A gain for each frame, (n, T)."
+    rng = np.random.RandomState(seed)
+    period = rng.uniform(64, 256, (n, 1))
+    phase = rng.uniform(0, 1, (n, 1))
+    turn = 2*np.pi*(np.arange(T)/period + phase)
+    return torch.from_numpy(1 - drift*(1 + np.cos(turn))/2).float()
 
+# %% ../nbs/14_observe.ipynb #a51c0de1
 class Supplied:
-    "A source that somebody else has written: what it lacks is filled in, what it hands out is checked."
+    "A source of your own: what it lacks is filled in, what it hands out is checked."
     def __init__(self,
         source, # Has `shape` (C, H, W) and `clips(part, n, length, seed)`
     ):
@@ -109,11 +123,12 @@ class Supplied:
     def __repr__(self): return f"Supplied({self.source!r})"
 
     def clips(self, part, n=1, length=64, seed=0):
-        came, name = self.source.clips(part, n, length, seed), f"clips of {self.name}"
+        name, size = f"clips of {self.name}", self.shape
+        came = self.source.clips(part, n, length, seed)
         if isinstance(came, (np.ndarray, Tensor)): came = Clips(came)
         if not isinstance(came, tuple) or len(came) != 3:
             raise wrong(name, f"a {type(came).__name__}", "Clips, or an array of frames")
-        size = self.shape if self.shape[0] > 1 else self.shape[1:]
+        if size[0] == 1: size = size[1:]
         return Clips(as_frames(came[0], size=size, name=name), *came[1:])
 
     def extent(self, part):
@@ -124,34 +139,44 @@ class Supplied:
         return dict(kind="supplied", name=self.name, shape=list(self.shape))
 
 # %% ../nbs/14_observe.ipynb #92873091
+_NEEDED, _WHOLE = ("shape", "clips"), ("shape", "clips", "name", "extent", "about")
+
+def _has(x, names): return not isinstance(x, type) and all(hasattr(x, name) for name in names)
+
 def as_source(
     x, # A source, an array of clips, or None
 ):     # A source, or None
-    "Whatever somebody hands in as a source; ValueError for what can't be one."
+    "Make a source of what was handed in. Raises ValueError if it can't be one."
+    if x is None or _has(x, _WHOLE): return x
     if isinstance(x, (np.ndarray, Tensor, Clips)): return Footage(x)
-    if x is None or isinstance(x, type) is False and all(hasattr(x, name) for name in _WHOLE): return x
-    if hasattr(x, "clips") and hasattr(x, "shape") and not isinstance(x, type): return Supplied(x)
+    if _has(x, _NEEDED): return Supplied(x)
     raise wrong("source", repr(x) if isinstance(x, str) else f"a {type(x).__name__}", SOURCE)
 
+# %% ../nbs/14_observe.ipynb #f8d777a1
 def drawn(
     source,     # Where from
     n:int,      # At most so many clips
     length:int, # At most so many frames of each
-    seed:int,   # Says which part: of train, test and calibrate the one whose seeds it lies among
+    seed:int,   # Says which part: the one of train, test and calibrate whose seeds it lies among
 )->Clips:
     "Clips of the part that a seed belongs to."
-    part = max((first, name) for name,first in PARTS.items() if first <= seed)[1]
-    return source.clips(part, n, length, seed-PARTS[part])
+    first, part = max((first, name) for name,first in PARTS.items() if first <= seed)
+    return source.clips(part, n, length, seed-first)
 
 # %% ../nbs/14_observe.ipynb #60720bbc
 def nearest(
     table:Tensor,   # Rows to search, (m, d)
     queries:Tensor, # Rows to look up, (q, d)
 )->tuple:           # Index of the nearest row (q,), its Euclidean distance (q,)
-    "Brute-force nearest neighbours; the search is by expanded squares, the distance of the winner is exact."
-    columns = torch.cat([-2*table, (table**2).sum(1, keepdim=True)], 1).T.contiguous()          # so that one product gives |t|² - 2q·t
-    queries_1, product, index = torch.nn.functional.pad(queries, (0, 1), value=1.), torch.empty(128, len(table)), []   # one buffer for all blocks
-    for q in queries_1.split(len(product)): index.append(torch.mm(q, columns, out=product[:len(q)]).numpy().argmin(1))  # NumPy's argmin is the faster one
+    "Brute-force nearest neighbours."
+    squares = (table**2).sum(1, keepdim=True)
+    columns = torch.cat([-2*table, squares], 1).T.contiguous()      # for |t|² - 2q·t in one product
+    padded = torch.nn.functional.pad(queries, (0, 1), value=1.)
+    product = torch.empty(128, len(table))                          # one buffer for all blocks
+    index = []
+    for q in padded.split(len(product)):
+        found = torch.mm(q, columns, out=product[:len(q)])
+        index.append(found.numpy().argmin(1))                       # faster than torch's
     index = torch.from_numpy(np.concatenate(index))
     return index, (table[index]-queries).norm(dim=1)
 
@@ -159,29 +184,34 @@ def nearest(
 def distinct(
     table:Tensor, # Rows, (m, d)
 )->Tensor:        # Index of the first of each set of equal rows, int64, ascending
-    "Rows that say something new; on a lattice most don't, and needn't be searched."
+    "Rows that say something new."
     first = {}
     for i,row in enumerate(table.numpy()): first.setdefault(row.tobytes(), i)
     return torch.tensor(list(first.values()))
 
+# %% ../nbs/14_observe.ipynb #42744ca4
 def twin_distance(
     train:Tensor,      # Training frames, (n, T, H, W)
     test:Tensor,       # Test frames, (m, T', H, W)
     k:int=2,           # Frames per observation
 )->Tensor:             # (m, T'-k+1), Euclidean, grey levels
-    "How far is each test observation from the nearest training one, wherever in time that is?"
+    "How far each test observation is from the nearest training one, wherever in time that is."
     queries = stack(test, k)
     table = rows(stack(train, k))
-    if table.shape[1] != queries.shape[-1]: raise wrong("test", f"frames of {tuple(test.shape[2:])}", f"{tuple(train.shape[2:])}, as in train")
-    return nearest(table[distinct(table)], queries.flatten(0, 1))[1].unflatten(0, queries.shape[:2])
+    if table.shape[1] != queries.shape[-1]:
+        wanted = f"{tuple(train.shape[2:])}, as in train"
+        raise wrong("test", f"frames of {tuple(test.shape[2:])}", wanted)
+    distance = nearest(table[distinct(table)], queries.flatten(0, 1))[1]
+    return distance.unflatten(0, queries.shape[:2])
 
+# %% ../nbs/14_observe.ipynb #1d6a112d
 def leakage(
     train:Tensor,      # Training frames, (n, T, H, W)
     test:Tensor,       # Test frames, (m, T', H, W)
     k:int=2,           # Frames per observation
-    eps:float=0.01,    # Distance below which an observation counts as seen; 0.01 is about 0.006 px
+    eps:float=0.01,    # Nearer than this counts as seen; 0.01 is about 0.006 px
 )->Tensor:             # Share of test observations with a training twin, at each time, (T'-k+1,)
-    "How much of a test set is in the training set already?"
+    "How much of a test set is in the training set already."
     return (twin_distance(train, test, k) < eps).float().mean(0)
 
 # %% ../nbs/14_observe.ipynb #65ce2723

@@ -11,6 +11,7 @@ from math import prod
 from types import MethodType
 
 import torch
+from fastcore.basics import patch
 from torch import Tensor, nn
 
 from .config import Config
@@ -28,22 +29,25 @@ def mlp(
 # %% ../nbs/20_parts.ipynb #bff94582
 def layers_of(
     net, # Any module
-)->list: # Of Linear layers with exact GELU between them; None where it is anything else
+)->list: # Of Linear layers with exact GELU between them; None for anything else
     "The layers of a network that another language can run as they are."
     parts = list(net) if type(net) is nn.Sequential else []
     hooked = any(m._forward_hooks or m._forward_pre_hooks for m in (net, *parts))
     kinds = [nn.Linear if i % 2 == 0 else nn.GELU for i in range(len(parts))]
     plain = all(type(m) is kind for m,kind in zip(parts, kinds)) and len(parts) % 2 == 1
     if hooked or not plain: return None
-    if any(m.approximate != "none" for m in parts[1::2]) or any(m.bias is None for m in parts[::2]): return None
-    return parts[::2]
+
+    layers, between = parts[::2], parts[1::2]
+    if any(layer.bias is None for layer in layers): return None
+    if any(gelu.approximate != "none" for gelu in between): return None
+    return layers
 
 # %% ../nbs/20_parts.ipynb #a2f56167
 def observation_size(
     config:Config, # How many frames are looked at
     shape:tuple,   # Of one frame, (C, H, W)
 )->int:
-    "Numbers in one observation."
+    "How many numbers one observation has."
     return len(looked_at(config.context, config.glimpses))*prod(shape)
 
 def make_encoder(
@@ -53,6 +57,7 @@ def make_encoder(
     "The published encoder: a network over all pixels of an observation."
     return mlp(observation_size(config, shape), *config.encoder_hidden, config.latent)
 
+# %% ../nbs/20_parts.ipynb #36d5ee22
 def picture_size(
     shape:tuple, # (C, H, W)
 )->tuple:        # (H, W) of a grey picture, (C, H, W) of a coloured one
@@ -64,21 +69,28 @@ class Decoder(nn.Module):
     "Latent → frame, with a sigmoid to keep grey levels in [0, 1]."
     def __init__(self, latent:int, hidden, size:tuple):   # size: (H, W) or (C, H, W)
         super().__init__()
-        self.size, self.net = tuple(size), mlp(latent, *hidden, prod(size))
-    def forward(self, z): return self.net(z).sigmoid().unflatten(-1, self.size)   # (..., D) → (..., H, W)
+        self.size = tuple(size)
+        self.net = mlp(latent, *hidden, prod(size))
+
+    def forward(self, z):   # (..., D) → (..., H, W)
+        return self.net(z).sigmoid().unflatten(-1, self.size)
 
 # %% ../nbs/20_parts.ipynb #cdee470b
 def walk(
     step,      # Latents (..., D) to the next ones
     z:Tensor,  # Latents, (..., D)
-    k,         # Frames ahead: a whole number ≥ 0, or a tensor of them that broadcasts against (...)
+    k,         # Frames ahead ≥ 0: a whole number, or a tensor that broadcasts against (...)
 )->Tensor:     # (..., D)
-    "Latents `k` frames later, step by step; ValueError for a step back."
+    "Latents `k` frames later, step by step. Raises ValueError for a step back."
     k = torch.as_tensor(k)
-    if k.min() < 0: raise wrong("k", int(k.min()), "whole numbers ≥ 0: this predictor can't step back")
-    if k.ndim == 0:
-        for _ in range(int(k)): z = step(z)
-        return z
+    if k.min() < 0:
+        raise wrong("k", int(k.min()), "whole numbers ≥ 0: this predictor can't step back")
+    if k.ndim: return _picked(step, z, k)
+    for _ in range(int(k)): z = step(z)
+    return z
+
+def _picked(step, z, k):
+    "Walk as far as anyone asks, and pick for each the latent at its own `k`."
     path = [z.reshape(*[1]*(k.ndim+1-z.ndim), *z.shape)]
     for _ in range(int(k.max())): path.append(step(path[-1]))
     path = torch.stack(path)                                            # (steps + 1, ..., D)
@@ -88,19 +100,21 @@ def walk(
 
 # %% ../nbs/20_parts.ipynb #c2f7ad24
 def _untold(predictor, actions):
+    "Refuse actions on behalf of a predictor that makes no use of them."
     if actions is None: return
-    raise wrong("actions", f"a {type(actions).__name__}", f"None: a {type(predictor).__name__} isn't told what is done")
+    expected = f"None: a {type(predictor).__name__} isn't told what is done"
+    raise wrong("actions", f"a {type(actions).__name__}", expected)
 
 class Predictor(nn.Module):
-    "What a latent becomes. A subclass defines `step`; one that can jump, `roll` and `onward` as well."
+    "What a latent becomes. A subclass defines `step`; one that can jump, `roll` and `onward` too."
     reach = 1000   # Frames ahead that it makes sense to ask for
 
     def step(self, z, action=None):         # (..., D) → (..., D), one frame
         raise NotImplementedError(f"{type(self).__name__} has no step(z)")
     def forward(self, z): return self.step(z)
 
-    def roll(self, z, k, actions=None):     # k frames: a number, or a tensor that broadcasts against (...)
-        "Latents `k` frames later; ValueError for actions, where a subclass makes no use of them."
+    def roll(self, z, k, actions=None):     # k: a number, or a tensor that broadcasts against (...)
+        "Latents `k` frames later. Raises ValueError for actions that nothing would read."
         _untold(self, actions)
         return walk(self, z, k)
 
@@ -108,55 +122,65 @@ class Predictor(nn.Module):
         "Latents `done + k` frames after `start`; `z` are those `done` frames after it."
         return self.roll(z, k)
 
-    def spelled_out(self):                  # networks by name, and whatever numbers go with them, or None
-        "What another language needs to run it; ValueError where that isn't known."
-        raise wrong("predictor", f"one of class {type(self).__name__}", "one of the library's, which say what they are made of")
+    def spelled_out(self):                  # networks by name, and the numbers with them, or None
+        "What another language needs to run it. Raises ValueError where that isn't known."
+        expected = "one of the library's, which say what they are made of"
+        raise wrong("predictor", f"one of class {type(self).__name__}", expected)
 
 # %% ../nbs/20_parts.ipynb #5cfb02c6
 class MLPPredictor(Predictor):
-    "The published predictor: one step forward in latent space, by a network of 4,192 numbers."
+    "The published predictor: one step in latent space, by a network of 4,192 numbers."
     def __init__(self, config:Config=Config()):
         super().__init__()
         self.net = mlp(config.latent, *config.predictor_hidden, config.latent)
+
     def step(self, z, action=None): return self.net(z)       # (..., D) → (..., D)
+
     def spelled_out(self):
-        if type(self) is not MLPPredictor: return super().spelled_out()   # a subclass may do anything
+        if type(self) is not MLPPredictor: return super().spelled_out()   # a subclass is its own
         return dict(predictor=self.net), None
 
 # %% ../nbs/20_parts.ipynb #bbf045dd
 class RotorPredictor(Predictor):
-    "It turns pairs of latents: at one learned frequency each, or at frequencies that it reads from `config.invariants` latents that it never changes."
+    "Turns pairs of latents, at learned frequencies or at those it reads from `invariants` latents."
     reach = 100_000
     def __init__(self, config:Config):
         super().__init__()
         self.turning = config.latent - config.invariants
-        shortest, longest = (20., 40.) if config.invariants else (4., 64.)           # frames
-        periods = torch.logspace(*torch.tensor([shortest, longest]).log10().tolist(), self.turning//2)
+        ends = torch.tensor([20., 40.] if config.invariants else [4., 64.])           # frames
+        periods = torch.logspace(*ends.log10().tolist(), self.turning//2)
         if not config.invariants: self.frequencies = nn.Parameter(2*torch.pi/periods)
         else:
             self.net = mlp(config.invariants, *config.predictor_hidden, self.turning//2)
             with torch.no_grad(): self.net[-1].bias.copy_(10*2*torch.pi/periods)
 
-    def frequency(self, z):                             # (..., D) → (..., P), rad/frame
+    def frequency(self, z):                                # (..., D) → (..., P), rad/frame
         if hasattr(self, "net"): return self.net(z[..., self.turning:])/10
         return self.frequencies.expand(*z.shape[:-1], -1)
 
-    def roll(self, z, k, actions=None):                 # (..., D), and frames: a number, or a tensor that broadcasts against (...)
-        _untold(self, actions)
-        k = torch.as_tensor(k)
-        phase = k[..., None] * self.frequency(z).double()   # float64: a million frames shall cost no precision
-        c, s = phase.cos().float(), phase.sin().float()
-        a, b = z[..., :self.turning].unflatten(-1, (-1, 2)).unbind(-1)
-        turned = torch.stack([a*c - b*s, a*s + b*c], -1).flatten(-2)
-        return torch.cat([turned, z[..., self.turning:].expand(*turned.shape[:-1], -1)], -1)
-
     def step(self, z, action=None): return self.roll(z, 1)                # (..., D) → (..., D)
-    def onward(self, start, z, done, k): return self.roll(start, done+k)  # one turn is exacter than many
+    def onward(self, start, z, done, k): return self.roll(start, done+k)  # one turn loses less
 
-    def spelled_out(self):
-        if type(self) is not RotorPredictor: return super().spelled_out()
-        if hasattr(self, "net"): return dict(frequency=self.net), dict(turning=self.turning)   # invariants → 10 × rad/frame
-        return {}, dict(turning=self.turning, frequencies=self.frequencies.tolist())           # rad/frame, one per pair
+# %% ../nbs/20_parts.ipynb #5c72f575
+@patch
+def roll(self:RotorPredictor, z, k, actions=None):   # k: as in `Predictor.roll`
+    "Latents `k` frames later, in one turn."
+    _untold(self, actions)
+    k = torch.as_tensor(k)
+    phase = k[..., None] * self.frequency(z).double()
+    c, s = phase.cos().float(), phase.sin().float()
+    a, b = z[..., :self.turning].unflatten(-1, (-1, 2)).unbind(-1)
+    turned = torch.stack([a*c - b*s, a*s + b*c], -1).flatten(-2)
+    still = z[..., self.turning:].expand(*turned.shape[:-1], -1)
+    return torch.cat([turned, still], -1)
+
+@patch
+def spelled_out(self:RotorPredictor):
+    "Its networks by name, and its numbers: frequencies in rad/frame, one for each pair."
+    if type(self) is not RotorPredictor: return Predictor.spelled_out(self)
+    numbers = dict(turning=self.turning)
+    if hasattr(self, "net"): return dict(frequency=self.net), numbers   # it says 10 × rad/frame
+    return {}, dict(numbers, frequencies=self.frequencies.tolist())
 
 PREDICTORS = dict(mlp=MLPPredictor, rotor=RotorPredictor)
 
@@ -171,11 +195,28 @@ def as_predictor(
         roll = jump if hasattr(module, "ahead") else Predictor.roll
         module.roll = MethodType(roll, module)
     for name in ("onward", "spelled_out"):
-        if not hasattr(module, name): module.__dict__[name] = MethodType(getattr(Predictor, name), module)
+        if hasattr(module, name): continue
+        module.__dict__[name] = MethodType(getattr(Predictor, name), module)
     if not hasattr(module, "reach"): module.reach = Predictor.reach
     return module
 
 # %% ../nbs/20_parts.ipynb #344f6ac3
+_SAYS = dict(encoder=("observations", "latents"), predictor=("latents", "latents"),
+             decoder=("latents", "frames"))   # from what to what
+
+def _shape(shape): return f"(..., {', '.join(map(str, shape[2:]))})"
+
+def _made(what, make, config):
+    "The module that a recipe makes."
+    maker = "a class or function that makes an nn.Module from a Config"
+    try: part = make(config)
+    except TypeError as e:
+        came = f"a {type(make).__name__} that can't be called with a Config ({e})"
+        raise wrong(what, came, maker) from e
+    if isinstance(part, nn.Module): return part
+    raise wrong(what, f"one that makes a {type(part).__name__}", maker)
+
+# %% ../nbs/20_parts.ipynb #4df456aa
 @torch.no_grad()
 def own_part(
     what:str,      # "encoder", "predictor" or "decoder"
@@ -184,18 +225,14 @@ def own_part(
     given:tuple,   # Shape of what it is tried on
     wanted:tuple,  # Shape of what should come
 )->nn.Module:
-    "What `make` makes of a Config, after a try; ValueError if it doesn't fit."
-    maker, (takes, makes) = "a class or function that makes an nn.Module from a Config", _SAYS[what]
+    "What `make` makes of a Config, after a try. Raises ValueError if it doesn't fit."
+    part, (takes, makes) = _made(what, make, config), _SAYS[what]
     expected = f"one that maps {takes} {_shape(given)} to {makes} {_shape(wanted)}"
-    try: part = make(config)
-    except TypeError as e: raise wrong(what, f"a {type(make).__name__} that can't be called with a Config ({e})", maker) from e
-    if not isinstance(part, nn.Module): raise wrong(what, f"one that makes a {type(part).__name__}", maker)
     try: came = part(torch.zeros(given))
-    except (RuntimeError, ValueError, TypeError) as e: raise wrong(what, f"one that fails on an input of shape {given} ({e})", expected) from e
+    except (RuntimeError, ValueError, TypeError) as e:
+        fails = f"one that fails on an input of shape {given} ({e})"
+        raise wrong(what, fails, expected) from e
     if getattr(came, "shape", None) != wanted:
-        raise wrong(what, f"one that maps {given} to {tuple(getattr(came, 'shape', ())) or type(came).__name__}", expected)
+        made = tuple(getattr(came, "shape", ())) or type(came).__name__
+        raise wrong(what, f"one that maps {given} to {made}", expected)
     return part
-
-_SAYS = dict(encoder=("observations", "latents"), predictor=("latents", "latents"), decoder=("latents", "frames"))   # from what to what
-
-def _shape(shape): return f"(..., {', '.join(map(str, shape[2:]))})"

@@ -18,7 +18,7 @@ from .video import PARTS, Clips, check_part
 # %% ../nbs/11_world.ipynb #44060884
 @dataclass(frozen=True)
 class World:
-    "A logo bouncing in a square box. Positions are centres in pixels, speeds in pixels per frame and axis."
+    "A logo bouncing in a square box. Centres are in pixels, speeds in pixels per frame and axis."
     name:str = "classic"
     size:int = 16              # H = W, px
     sigma:float = 1.5          # The logo is a Gaussian of this width, px
@@ -28,17 +28,21 @@ class World:
     reflection:str = "clip"    # "clip" stops at the wall, "mirror" reflects exactly
     start:tuple = (2.0, 13.0)  # The centre starts uniformly in this range, px
 
+    def __post_init__(self): _check_world(self)
+
     @property
     def lo(self): return self.margin
     @property
     def hi(self): return self.size - 1 - self.margin
+
     @classmethod
     def classic(cls): return cls()
     @classmethod
-    def varied(cls): return cls("varied", slowest=0.3, fastest=1.2, reflection="mirror", start=(1.0, 14.0))
+    def varied(cls):
+        return cls("varied", slowest=0.3, fastest=1.2, reflection="mirror", start=(1.0, 14.0))
     @classmethod
-    def fast(cls): return cls("fast", slowest=1.2, fastest=1.4, reflection="mirror", start=(1.0, 14.0))
-    def __post_init__(self): _check_world(self)
+    def fast(cls):
+        return cls("fast", slowest=1.2, fastest=1.4, reflection="mirror", start=(1.0, 14.0))
 
 # %% ../nbs/11_world.ipynb #b8e85b4a
 def _check_world(w):
@@ -46,23 +50,32 @@ def _check_world(w):
     object.__setattr__(w, "start", tuple(w.start))   # JSON knows lists only
     if len(w.start) != 2: raise wrong("World.start", w.start, "two numbers, px")
     _check_numbers(w)
-    if w.reflection not in ("clip", "mirror"): raise wrong("World.reflection", repr(w.reflection), "'clip' or 'mirror'")
+    if w.reflection not in ("clip", "mirror"):
+        raise wrong("World.reflection", repr(w.reflection), "'clip' or 'mirror'")
     object.__setattr__(w, "size", check_whole("World.size", w.size, 4))
-    if not w.sigma >= .1: raise wrong("World.sigma", w.sigma, "at least 0.1 px: a smaller logo falls between the pixels")
+    _check_ranges(w)
+
+def _check_ranges(w):
+    if not w.sigma >= .1:
+        least = "at least 0.1 px: a smaller logo falls between the pixels"
+        raise wrong("World.sigma", w.sigma, least)
     if not 0 <= w.lo < w.hi: raise wrong("World.margin", w.margin, f"it in [0, {(w.size-1)/2}) px")
     if not 0 < w.slowest <= w.fastest < w.hi-w.lo:
-        raise wrong("World speeds", f"{w.slowest}–{w.fastest} px/frame", f"0 < slowest <= fastest < {w.hi-w.lo}")
+        came = f"{w.slowest}–{w.fastest} px/frame"
+        raise wrong("World speeds", came, f"0 < slowest <= fastest < {w.hi-w.lo}")
     if not w.lo <= w.start[0] <= w.start[1] <= w.hi:
         raise wrong("World.start", w.start, f"a range within [{w.lo}, {w.hi}] px")
 
+# %% ../nbs/11_world.ipynb #8836315b
 def _check_numbers(w):
     "Finite ones, as Python's own, so that equal worlds are described alike."
-    numbers = {name: getattr(w, name) for name in ("sigma", "margin", "slowest", "fastest")}
+    fields = "sigma", "margin", "slowest", "fastest"
+    numbers = {name: getattr(w, name) for name in fields}
     numbers |= dict(start0=w.start[0], start1=w.start[1])
     for name,value in numbers.items():
         if not is_number(value): raise wrong(f"World.{name}", repr(value), "a finite number")
     plain = {name: v.item() if isinstance(v, np.generic) else v for name,v in numbers.items()}
-    for name in ("sigma", "margin", "slowest", "fastest"): object.__setattr__(w, name, plain[name])
+    for name in fields: object.__setattr__(w, name, plain[name])
     object.__setattr__(w, "start", (plain["start0"], plain["start1"]))
 
 # %% ../nbs/11_world.ipynb #db061bc3
@@ -71,7 +84,7 @@ WORLDS = {world.name: world for world in (World.classic(), World.varied(), World
 def world_named(
     name:str, # One of WORLDS, or None
 )->World:     # None for None
-    "A world of the book; ValueError for a name that it doesn't know."
+    "A world of the book. Raises ValueError for a name it doesn't know."
     if name is None: return None
     if name not in WORLDS: raise wrong("world", repr(name), f"one of {', '.join(WORLDS)}")
     return WORLDS[name]
@@ -81,10 +94,11 @@ def step(
     world:World,
     p:np.ndarray, # Centres (y, x), float32, (n, 2), px
     v:np.ndarray, # Velocities, float32, (n, 2), px/frame
-    out=None,     # How far outside of its place each logo's walls stand, px, (n, 1); None for in their place
+    out=None,     # How far each logo's walls are moved outwards, px, (n, 1); None for not at all
 )->tuple:         # Centres and velocities one frame later
     "Advance every logo by one frame."
-    lo, hi = (world.lo, world.hi) if out is None else (np.float32(world.lo-out), np.float32(world.hi+out))
+    lo, hi = world.lo, world.hi
+    if out is not None: lo, hi = np.float32(lo-out), np.float32(hi+out)
     p = p + v
     low, high = p < lo, p > hi
     v = np.where(low | high, -v, v)
@@ -99,34 +113,47 @@ def render(
 )->np.ndarray:    # Grey levels in [0, 1], float32, (..., H, W)
     "Draw a logo at each centre."
     centres = np.asarray(centres)
-    flat, grid, width = centres.reshape(-1, 2), np.arange(world.size), world.sigma*np.broadcast_to(size, centres.shape[:-1]).reshape(-1)
+    flat = centres.reshape(-1, 2)
+    grid = np.arange(world.size)
+    width = world.sigma*np.broadcast_to(size, centres.shape[:-1]).reshape(-1)
+
     frames = np.empty((len(flat), world.size, world.size), np.float32)
     for i in range(0, len(flat), 4096):
-        d2 = (grid - flat[i:i+4096, :, None].astype(np.float64))**2         # (b, 2, size)
-        frames[i:i+4096] = np.exp(-(d2[:, 0, :, None] + d2[:, 1, None, :]) / (2*width[i:i+4096, None, None]**2))
+        block = slice(i, i+4096)
+        d2 = (grid - flat[block, :, None].astype(np.float64))**2         # (b, 2, size)
+        both = d2[:, 0, :, None] + d2[:, 1, None, :]                     # (b, H, W)
+        frames[block] = np.exp(-both / (2*width[block, None, None]**2))
     return frames.reshape(*centres.shape[:-1], world.size, world.size)
 
 # %% ../nbs/11_world.ipynb #0ae5cefe
 def _draw(world, rng, shape, start):
+    "Centres and velocities to begin with."
     p = rng.uniform(*start, shape).astype(np.float32)
     sign = rng.choice([-1, 1], shape)
-    speed = world.slowest if world.slowest == world.fastest else rng.uniform(world.slowest, world.fastest, shape)
+    one_speed = world.slowest == world.fastest
+    speed = world.slowest if one_speed else rng.uniform(world.slowest, world.fastest, shape)
     return p, (sign*speed).astype(np.float32)
 
+def _check_counts(world, seed, **counts):
+    if not isinstance(world, World):
+        raise wrong("world", repr(world), "a World, for example World.classic()")
+    for name,value in counts.items(): check_whole(name, value, 1)
+    if check_whole("seed", seed) >= 2**32: raise wrong("seed", seed, "less than 2**32")
+
+# %% ../nbs/11_world.ipynb #d750a3a0
 def _roll(world, p, v, length, strike=None, change=None, hold=0, out=0):
+    "States (n, length, 4); at frame `strike` (n,) of each, reality may break."
     states = np.empty((len(p), length, 4), np.float32)
     for t in range(length):
         if change and (hit := strike == t).any(): p[hit], v[hit] = change(p[hit], v[hit])
-        q, u = step(world, p, v, np.where(strike <= t, out, 0)[:, None] if out else None)
-        if hold: q, u = (np.where(((strike <= t) & (t < strike+hold))[:, None], old, new) for old,new in ((p, q), (v, u)))
+        walls = np.where(strike <= t, out, 0)[:, None] if out else None
+        q, u = step(world, p, v, walls)
+        if hold:
+            held = ((strike <= t) & (t < strike+hold))[:, None]
+            q, u = np.where(held, p, q), np.where(held, v, u)
         p, v = q, u
         states[:, t, :2], states[:, t, 2:] = p, v
     return states
-
-def _check_counts(world, seed, **counts):
-    if not isinstance(world, World): raise wrong("world", repr(world), "a World, for example World.classic()")
-    for name,value in counts.items(): check_whole(name, value, 1)
-    if check_whole("seed", seed) >= 2**32: raise wrong("seed", seed, "less than 2**32")
 
 # %% ../nbs/11_world.ipynb #36d95696
 def simulate(
@@ -134,16 +161,17 @@ def simulate(
     n:int,           # Episodes
     length:int=64,   # Frames in each, T
     seed:int=0,      # Same seed, same episodes
-)->tuple:            # frames float32 (n, T, H, W) in [0, 1]; states float32 (n, T, 4): y, x in px, vy, vx in px/frame
-    "Let `n` logos bounce for `length` frames; ValueError for counts that are not whole and positive."
+)->tuple:            # frames float32 (n, T, H, W) in [0, 1]; states float32 (n, T, 4)
+    "Let `n` logos bounce. Raises ValueError unless counts are whole and positive."
     _check_counts(world, seed, n=n, length=length)
-    states = _roll(world, *_draw(world, np.random.RandomState(seed), (n, 2), world.start), length)
+    start = _draw(world, np.random.RandomState(seed), (n, 2), world.start)
+    states = _roll(world, *start, length)
     return torch.from_numpy(render(world, states[..., :2])), torch.from_numpy(states)
 
 # %% ../nbs/11_world.ipynb #bb1ea672
 World.actions = 0
 World.shape = property(lambda self: (1, self.size, self.size))          # of one picture, (C, H, W)
-World.steady = property(lambda self: self.slowest == self.fastest)      # does everything keep one pace?
+World.steady = property(lambda self: self.slowest == self.fastest)      # is there one pace?
 
 @patch
 def clips(self:World,
@@ -153,14 +181,16 @@ def clips(self:World,
     seed:int=0,    # Counted from where the seeds of this part begin
 )->Clips:          # frames (n, T, H, W), states (n, T, 4), as from `simulate`
     "Draw episodes of one part."
-    frames, states = simulate(self, n, length, PARTS[check_part(part)]+check_whole("seed", seed))
+    first = PARTS[check_part(part)]
+    frames, states = simulate(self, n, length, first+check_whole("seed", seed))
     return Clips(frames, None, states)
 
+# %% ../nbs/11_world.ipynb #6330b4ce
 @patch
 def extent(self:World,
     part:str, # "train", "calibrate" or "test"
-):            # None: as many as one asks for
-    "A world has no end."
+):            # None: as many as you ask for
+    "A world never runs out."
     check_part(part)
 
 @patch
@@ -173,11 +203,12 @@ def about(self:World)->dict:
 def of(cls:World,
     about:dict, # From `about`, or what checkpoints of 0.1 say
 )->World:
-    "The world that a description describes; ValueError for another kind of source."
-    if about.get("kind", "world") != "world": raise wrong("source", f"{about.get('kind')}", "a world")
+    "The world that a description describes. Raises ValueError for another kind of source."
+    kind = about.get("kind", "world")
+    if kind != "world": raise wrong("source", f"{kind}", "a world")
     return cls(**{k: v for k,v in about.items() if k != "kind"})
 
-World.step, World.render = step, render   # so that who is handed a world needn't know this module
+World.step, World.render = step, render   # for those who are handed a world
 
 # %% ../nbs/11_world.ipynb #47c5f88f
 def video(
@@ -188,15 +219,21 @@ def video(
 )->tuple:                   # frames (T, H, W), states (T, 4), as in `simulate`
     "The original's single video, optionally with its teleport."
     _check_counts(world, seed, length=length)
-    if teleport_at is not None and check_whole("teleport_at", teleport_at, 1) >= length: raise wrong("teleport_at", teleport_at, f"a frame before {length}")
-    shrink = min(1, (world.start[1]-world.start[0])/2)
-    rng, start = np.random.RandomState(seed), (world.start[0]+shrink, world.start[1]-shrink)
+    if teleport_at is not None and check_whole("teleport_at", teleport_at, 1) >= length:
+        raise wrong("teleport_at", teleport_at, f"a frame before {length}")
+
+    low, high = world.start
+    shrink = min(1, (high-low)/2)
+    start = low+shrink, high-shrink
+    rng = np.random.RandomState(seed)
     p, v = _draw(world, rng, 2, start)
     states = _roll(world, p[None], v[None], length if teleport_at is None else teleport_at)
     if teleport_at is not None:
-        p, v = rng.uniform(*start, size=(1, 2)).astype(np.float32), states[:, -1, 2:]
-        states = np.concatenate([states, _roll(world, p, v, length-teleport_at)], 1)
+        p = rng.uniform(*start, size=(1, 2)).astype(np.float32)
+        later = _roll(world, p, states[:, -1, 2:], length-teleport_at)
+        states = np.concatenate([states, later], 1)
     return torch.from_numpy(render(world, states[0, :, :2])), torch.from_numpy(states[0])
 
-# %% ../nbs/11_world.ipynb #dcbc3323
-__getattr__ = moved(__name__, breaks="VIOLATIONS Violation Injected Reality inject", observe="camera")
+# %% ../nbs/11_world.ipynb #b6dfa697
+_VIOLENT = "VIOLATIONS Violation Injected Reality inject"
+__getattr__ = moved(__name__, breaks=_VIOLENT, observe="camera")
