@@ -23,7 +23,8 @@ def robust_threshold(
 )->Tensor:         # (...)
     "The published rule: median + 5 × (median absolute deviation + 1e-6), per video."
     median = scores.quantile(.5, -1, keepdim=True)
-    return (median + 5*((scores-median).abs().quantile(.5, -1, keepdim=True) + 1e-6)).squeeze(-1)
+    deviation = (scores-median).abs().quantile(.5, -1, keepdim=True)
+    return (median + 5*(deviation + 1e-6)).squeeze(-1)
 
 # %% ../nbs/41_alarms.ipynb #90e8c673
 def conformal_threshold(
@@ -31,18 +32,36 @@ def conformal_threshold(
     false_alarms:float,  # Asked share of clean frames that may ring, in (0, 1)
     count:int=None,      # How many there were, if only the largest of them are here; None for all
 )->float:
-    "The conformal quantile of calibration scores (Vovk, Gammerman & Shafer 2005), moved halfway to the next larger one; ValueError if they are too few to promise the rate."
+    "The conformal quantile. Raises ValueError if the scores are too few to promise the rate."
     false_alarms = check_rate("false_alarms", false_alarms)
     s = scores[~scores.isnan()].flatten().sort().values
     n = len(s) if count is None else count
     k = math.ceil((n+1)*(1-false_alarms) - 1e-9)        # the slack keeps rounding from adding one
-    if k > n: raise wrong("calibration", f"{n} scored frames", f"at least {math.ceil(1/false_alarms)-1} to promise a rate of {false_alarms}")
-    if k <= n-len(s): raise wrong("false_alarms", false_alarms, f"at most {len(s)/n:g}, of which the scores were kept")
+    _check_enough(false_alarms, n, k, len(s))
+
     at = s[k-1-(n-len(s))]
-    larger = s[s > at + 1e-4*at.abs()]                  # a ten-thousandth more is the same score, rounded otherwise
-    return ((at + larger[0])/2 if len(larger) else at + 1e-4*at.abs()).item()
+    slack = 1e-4*at.abs()                               # within it, a score is the same, rounded
+    larger = s[s > at + slack]
+    return ((at + larger[0])/2 if len(larger) else at + slack).item()
+
+def _check_enough(false_alarms, n, k, kept):
+    "Can the k-th smallest of n scores be told, of which the largest `kept` are at hand?"
+    if k > n:
+        least = math.ceil(1/false_alarms)-1
+        expected = f"at least {least} to promise a rate of {false_alarms}"
+        raise wrong("calibration", f"{n} scored frames", expected)
+    if k <= n-kept:
+        expected = f"at most {kept/n:g}, of which the scores were kept"
+        raise wrong("false_alarms", false_alarms, expected)
 
 # %% ../nbs/41_alarms.ipynb #38b1c9a6
+def _enough_episodes(false_alarms):
+    "So many that 50 frames may ring. Of 64 frames, 56 are judged where eight are seen first."
+    if false_alarms < 5e-5:
+        expected = "at least 5e-05 (for less, calibrate on as many clean frames as you can)"
+        raise wrong("false_alarms", false_alarms, expected)
+    return math.ceil(50/false_alarms/56)
+
 def calibration_frames(
     source,                  # Where the model lives
     episodes:int=None,       # How many, or None for so many that 50 of their frames may ring
@@ -52,11 +71,12 @@ def calibration_frames(
 )->Tensor:                   # (episodes, 64, H, W); of footage, what there is
     "Clean episodes of the part `calibrate`, which neither training nor any test touches."
     source, false_alarms = as_source(source), check_rate("false_alarms", false_alarms)
-    if source.extent("calibrate"): return camera(source.clips("calibrate").frames, noise, drift, CALIBRATION_SEED)
-    if episodes is None and false_alarms < 5e-5: raise wrong("false_alarms", false_alarms, "at least 5e-05 (for less, calibrate on as many clean frames as you can)")
-    episodes = math.ceil(50/false_alarms/56) if episodes is None else check_whole("episodes", episodes, 1)   # of 64 frames, 56 are judged where eight are seen first
-    clips = source.clips("calibrate", max(episodes, 100), 64)
-    return camera(clips.frames[:episodes], noise, drift, CALIBRATION_SEED)
+    if source.extent("calibrate"): frames = source.clips("calibrate").frames
+    else:
+        if episodes is None: episodes = _enough_episodes(false_alarms)
+        check_whole("episodes", episodes, 1)
+        frames = source.clips("calibrate", max(episodes, 100), 64).frames[:episodes]
+    return camera(frames, noise, drift, CALIBRATION_SEED)
 
 # %% ../nbs/41_alarms.ipynb #da6e0ba6
 KEPT_SHARE = .1   # of the scores, the largest
@@ -65,25 +85,33 @@ KEPT_SHARE = .1   # of the scores, the largest
 def measure(self:WorldModel,
     source=None, # Whose clips; None for what the model was trained on
 )->WorldModel:   # The same model
-    "Measure what is usual on training clips and, where clips have an end, how high clean ones score; both travel in the checkpoint."
-    another, source = source is not None, home_of(self) if source is None else as_source(source)
+    "Measure what is usual, and how high clean clips score; both travel in the checkpoint."
+    another = source is not None
+    source = as_source(source) if another else home_of(self)
     old = self.kept.get("yardstick", (0, {}))[1].get("of") != digest_of(self)
     if old or another: bring_along(self, source)
-    if not source.extent("calibrate"): return self
-    space = space_of(self)
-    scores = self.surprise(calibration_frames(source), space)
-    scores = scores[~scores.isnan()].flatten().sort().values
-    most = math.ceil(KEPT_SHARE*len(scores)) + 1
-    self.kept["calibration"] = dict(largest=scores[-most:].clone()), dict(of=digest_of(self), space=space, count=len(scores))
+    if source.extent("calibrate"): self.kept["calibration"] = _calibrated(self, source)
     return self
 
+def _calibrated(model, source):
+    "The largest scores of clean clips, and how many scores there were."
+    space = space_of(model)
+    scores = model.surprise(calibration_frames(source), space)
+    scores = scores[~scores.isnan()].flatten().sort().values
+    most = math.ceil(KEPT_SHARE*len(scores)) + 1
+    about = dict(of=digest_of(model), space=space, count=len(scores))
+    return dict(largest=scores[-most:].clone()), about
+
+# %% ../nbs/41_alarms.ipynb #03a6bcf5
 def kept_threshold(
     model:WorldModel,
     false_alarms:float,  # Asked share of clean frames that may ring
     space:str=None,      # As in `WorldModel.surprise`
 )->float:
-    "The threshold from what a model brings along or, if its source has no end, from newly drawn clips; ValueError where there is neither."
-    space, (tensors, about) = space_of(model, space), model.kept.get("calibration", ({}, {}))
+    "A threshold from what the model brings along, or from new clips. Raises ValueError without."
+    space = space_of(model, space)
+    tensors, about = model.kept.get("calibration", ({}, {}))
     if about.get("of") == digest_of(model) and about["space"] == space:
         return conformal_threshold(tensors["largest"], false_alarms, about["count"])
-    return conformal_threshold(model.surprise(calibration_frames(home_of(model), None, false_alarms), space), false_alarms)
+    clean = calibration_frames(home_of(model), None, false_alarms)
+    return conformal_threshold(model.surprise(clean, space), false_alarms)
