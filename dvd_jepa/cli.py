@@ -110,7 +110,7 @@ def train(
 
 def _verdict(model, folder, seconds, n):
     "The full metrics, written; Ctrl-C leaves at once, and what is there stays."
-    from dvd_jepa.compare import evaluate
+    from dvd_jepa.evaluate import evaluate
     from dvd_jepa.files import write_json
     from dvd_jepa.runs import write_measured
     says = f"stopped before the verdict; `dvd-jepa evaluate {folder}` makes up for it"
@@ -185,7 +185,7 @@ def _make_up_for(model, folder):
 
 def _judged(run, model, place, seeds, rates, workers, n):
     "The full metrics; what took minutes to train or to count is not thrown away."
-    from dvd_jepa.compare import evaluate
+    from dvd_jepa.evaluate import evaluate
     from dvd_jepa.jepa import checkpoint_path
     from dvd_jepa.runs import metrics_beside, mismatch
     from dvd_jepa.verdicts import rates_by_camera
@@ -201,7 +201,7 @@ def _judged(run, model, place, seeds, rates, workers, n):
 
 # %% ../nbs/72_cli.ipynb #ddfe5ea5
 def _evaluate_seeds(model, seeds, workers, folder, n):
-    from dvd_jepa.compare import seeds_report
+    from dvd_jepa.evaluate import seeds_report
     from dvd_jepa.train import home_of
     source = home_of(model)
     with err.status(f"training {seeds} seeds, {min(workers, seeds)} at a time") as status:

@@ -14,9 +14,9 @@ from pathlib import Path
 import torch
 
 from .alarms import calibration_frames, conformal_threshold
-from .compare import about, evaluate
 from .core import check_whole
 from .dream import positions_at
+from .evaluate import about, evaluate
 from .files import atomic_write, write_json
 from .horizons import horizon_text, published_report, steps_text
 from .jepa import WorldModel, checkpoint_path, digest_of, packaged
@@ -30,37 +30,56 @@ def write_dream(
     model:WorldModel,
     folder,                # Receives dream.gif, or dream.txt from a pure JEPA
     seed:int=7,            # Of the video
-    steps:int=42,          # Frames to dream; of more than 200 the first and the last hundred are shown
-    on_step:Callable=None, # Called with the number of frames that reality has been let run, now and then
+    steps:int=42,          # Frames to dream; of more than 200, the first and last hundred are shown
+    on_step:Callable=None, # Called now and then with how many frames reality has run
 )->Path:                   # The file that was written
-    "Reality beside the dream of it, as a GIF; as ASCII where there is no decoder. Of a world a new video is drawn, of footage a test clip is shown."
-    source, at = home_of(model), _first_and_last(check_whole("steps", steps, 1))
-    if isinstance(source, World): frames, truth, centres = _from_world(model, source, seed, at, on_step)
-    else: (frames, truth, at), centres = _from_clips(model, source, seed, at), None
-    z = model.predictor.roll(model.encode(frames)[0], torch.tensor(at))                            # (K, D)
-    if model.decoder is None: return _write_ascii(model, Path(folder)/"dream.txt", at, centres, z)
+    "Reality beside the dream of it: a GIF, or ASCII where there is no decoder."
+    at = _first_and_last(check_whole("steps", steps, 1))
+    seen, came, at, centres = _reality(model, home_of(model), seed, at, on_step)
+    z = model.predictor.roll(model.encode(seen)[0], torch.tensor(at))        # (K, D)
+    if model.decoder is None:
+        return _write_ascii(model, Path(folder)/"dream.txt", at, centres, z)
+
     captions = [f"{k:,} frame{'s'[:k > 1]} ahead" for k in at]
-    gif({"reality": truth, "dream": model.decode(z)}, path := Path(folder)/"dream.gif", captions=captions)
+    path = Path(folder)/"dream.gif"
+    gif({"reality": came, "dream": model.decode(z)}, path, captions=captions)
     return path
 
+# %% ../nbs/70_runs.ipynb #1e2223fb
+def _reality(model, source, seed, at, on_step):
+    "Frames seen (1, context, H, W), frames that came (K, H, W), their steps, centres (K, 2)."
+    if isinstance(source, World): return _from_world(model, source, seed, at, on_step)
+    return _from_clips(model, source, seed, at)
+
+# %% ../nbs/70_runs.ipynb #d5fa9f7c
 def _from_world(model, world, seed, at, on_step):
-    "What is seen (1, context, H, W), what came at those frames (K, H, W), and where the logo was (K, 2)."
     frames, states = video(world, length=model.context, seed=seed)
     centres = positions_at(world, states[None, -1], at, on_step)[0]
-    return frames[None], render(world, centres), centres
+    return frames[None], render(world, centres), at, centres
 
 def _from_clips(model, source, seed, at):
     clip = source.clips("test", 1, None, seed).frames
     at = [k for k in at if k <= clip.shape[1]-model.context]
     came = clip[0, [model.context-1+k for k in at]]
-    return clip[:, :model.context], came, at
+    return clip[:, :model.context], came, at, None
 
-def _first_and_last(steps, most=200): return [*range(1, min(steps, most//2)+1), *range(max(most//2, steps-most//2)+1, steps+1)]
+# %% ../nbs/70_runs.ipynb #c2351a1a
+def _first_and_last(steps, most=200):
+    "1, 2, … steps; of more than `most`, only the first half and the last half."
+    first = range(1, min(steps, most//2)+1)
+    last = range(max(most//2, steps-most//2)+1, steps+1)
+    return [*first, *last]
 
-def _write_ascii(model, path, at, truth, z):
-    if model.probe is None or truth is None: pictures = [" ".join(f"{x:+.3f}" for x in row) for row in z.tolist()]
-    else: pictures = [f"{k:,} ahead\n{ascii_frame(true, place, model.shape[-1])}" for k,true,place in zip(at, truth, model.position(z))]
-    with atomic_write(path) as tmp: tmp.write_text("\n\n".join(pictures) + "\n", encoding="utf-8")
+# %% ../nbs/70_runs.ipynb #2420421b
+def _write_ascii(model, path, at, centres, z):
+    if model.probe is None or centres is None:
+        pictures = [" ".join(f"{x:+.3f}" for x in row) for row in z.tolist()]
+    else:
+        places = zip(at, centres, model.position(z))
+        pictures = [f"{k:,} ahead\n{ascii_frame(true, place, model.shape[-1])}"
+                    for k,true,place in places]
+    text = "\n\n".join(pictures) + "\n"
+    with atomic_write(path) as tmp: tmp.write_text(text, encoding="utf-8")
     return path
 
 # %% ../nbs/70_runs.ipynb #dc8812c2
@@ -68,54 +87,70 @@ def write_surprise(
     model:WorldModel,
     folder,           # Receives surprise.png
 )->Path:              # The file that was written
-    "The surprise of the published teleport, or of a test clip of footage, under a calibrated threshold."
+    "The surprise of the published teleport, or of a test clip, under a calibrated threshold."
     source, unit = home_of(model), SPACES[space_of(model)]
     clean = model.surprise(calibration_frames(source))
     share = max(1e-3, 1/int((~clean.isnan()).sum()))
-    calibrated, path = conformal_threshold(clean, share), Path(folder)/"surprise.png"
-    promise = f"a threshold promised for one false alarm in {round(1/share):,} frames"
-    if isinstance(source, World): frames, at, title = *_jump(model, source), "A teleport at frame {at}, and " + promise
-    else: frames, at, title = source.clips("test", 1).frames[0], None, "A clip that nothing was trained on, and " + promise
+    threshold, rare = conformal_threshold(clean, share), round(1/share)
+
+    promise = f"a threshold promised for one false alarm in {rare:,} frames"
+    frames, at, what = _to_judge(model, source)
     score = model.surprise(frames[None])[0, model.context:]
-    fig = curves({"surprise": score}, x=range(model.context, len(frames)), title=title.format(at=at),
-                 x_label="time (frames)", y_label=f"surprise ({unit})", colors={"surprise": ALARM},
-                 marks={} if at is None else {"teleport": at}, levels={f"1 in {round(1/share):,}": calibrated}, log_y=True)
+    fig = curves({"surprise": score}, x=range(model.context, len(frames)),
+                 title=f"{what}, and {promise}",
+                 x_label="time (frames)", y_label=f"surprise ({unit})", log_y=True,
+                 colors={"surprise": ALARM}, levels={f"1 in {rare:,}": threshold},
+                 marks={} if at is None else {"teleport": at})
+    path = Path(folder)/"surprise.png"
     save_png(fig, path)
     return path
 
-def _jump(model, world):
-    "A video with a teleport, and when."
+# %% ../nbs/70_runs.ipynb #d608f53e
+def _to_judge(model, source):
+    "Frames (T, H, W), when they break (or None), and what they are."
+    if not isinstance(source, World):
+        clip = source.clips("test", 1).frames[0]
+        return clip, None, "A clip that nothing was trained on"
     at, length = max(24, model.context+4), max(44, model.context+24)
-    return video(world, length=length, seed=3, teleport_at=at)[0], at
+    frames = video(source, length=length, seed=3, teleport_at=at)[0]
+    return frames, at, f"A teleport at frame {at}"
 
 # %% ../nbs/70_runs.ipynb #2932e3fb
 def write_first(
     model:WorldModel,
-    folder,                   # Receives model.safetensors, dream.gif (or dream.txt), and metrics.json with what is known so far
+    folder,                   # Receives model.safetensors, metrics.json, dream.gif or dream.txt
     train_seconds:float=None, # How long training took, if known
 )->dict:                      # config, world, weights, versions, seconds, published
-    "What is there right after the training; the weights come first, so that nothing is lost."
+    "What is there right after training; weights come first, so that nothing is lost."
     folder, source = Path(folder), home_of(model)
     model.save(folder/"model.safetensors", measure=False)
-    for stale in ("dream.gif", "dream.txt", "surprise.png"): (folder/stale).unlink(missing_ok=True)   # of another model
+    for stale in ("dream.gif", "dream.txt", "surprise.png"):   # of another model
+        (folder/stale).unlink(missing_ok=True)
+
     published = published_report(model) if source == World.classic() else None
-    first = dict(about(model, source), seconds=dict(train=train_seconds, evaluate=None), published=published)
+    seconds = dict(train=train_seconds, evaluate=None)
+    first = dict(about(model, source), seconds=seconds, published=published)
     write_json(folder/"metrics.json", first)
     write_dream(model, folder)
     return first
 
+# %% ../nbs/70_runs.ipynb #a22154ac
 def write_measured(
     model:WorldModel,
-    folder,           # Receives surprise.png, and model.safetensors once more, with what is usual on its clips
+    folder,           # Receives surprise.png, and model.safetensors once more, with its yardstick
 ):
-    "What a few more seconds add: a checkpoint that brings its yardstick along, and a picture of a surprise."
+    "What a few more seconds add: the yardstick in the checkpoint, and a picture of a surprise."
     folder = Path(folder)
     model.measure().save(folder/"model.safetensors", measure=False)
     write_surprise(model, folder)
 
+# %% ../nbs/70_runs.ipynb #5514d6ed
+_PARTS = ("config", "world", "published", "forecast", "horizon", "corner",
+          "probe", "surprise", "sensitivity", "collapse", "leakage")   # of a full verdict
+
 def write_run(
     model:WorldModel,
-    folder,                   # Receives model.safetensors, metrics.json, dream.gif (or dream.txt), surprise.png
+    folder,                   # Receives weights, metrics.json, dream.gif or dream.txt, surprise.png
     train_seconds:float=None, # How long training took, if known
     rivals:dict=None,         # As in `evaluate`
     on_report:Callable=None,  # As in `evaluate`
@@ -132,30 +167,24 @@ def write_run(
 def packaged_metrics(
     name:str="rotor",   # Name of packaged weights
 )->dict:
-    "The committed metrics.json of packaged weights; FileNotFoundError for unknown names."
-    if name not in packaged(): raise FileNotFoundError(f"metrics: received {name!r}, expected one of {', '.join(packaged())}")
-    return json.loads(checkpoint_path(name).with_suffix(".json").read_text(encoding="utf-8"))
+    "The committed metrics.json of packaged weights; raises FileNotFoundError for unknown names."
+    if name not in packaged():
+        known = ", ".join(packaged())
+        raise FileNotFoundError(f"metrics: received {name!r}, expected one of {known}")
+    path = checkpoint_path(name).with_suffix(".json")
+    return json.loads(path.read_text(encoding="utf-8"))
 
+# %% ../nbs/70_runs.ipynb #25292404
 def metrics_beside(
     path,             # A checkpoint
     model:WorldModel, # What was loaded from it
     whole:bool=True,  # Only a full verdict? Else also what is there right after the training
-)->dict:              # Its metrics, or {} where none lie beside it or where they speak of other weights or another format
+)->dict:              # Its metrics, or {} where none lie beside it, or where they aren't its own
     "The metrics of a run, or of packaged weights, if they are the model's own."
     found = {} if mismatch(path, model) else _metrics_at(path)
     return found if not whole or set(_PARTS) <= set(found) else {}
 
-def mismatch(
-    path,             # A checkpoint
-    model:WorldModel, # What was loaded from it
-)->str:               # A sentence, or "" where its metrics are the model's own, or where there are none
-    "Do the metrics beside a checkpoint speak of other weights?"
-    found = _metrics_at(path)
-    if not found or found.get("weights") == digest_of(model): return ""
-    theirs, mine = found.get("weights"), digest_of(model)[:16]
-    if not isinstance(theirs, str): return f"the metrics beside {path} don't say of which weights they are"
-    return f"the metrics beside {path} are those of other weights ({theirs[:16]}, not {mine})"
-
+# %% ../nbs/70_runs.ipynb #036560fd
 def _metrics_at(path):
     for place in (Path(path).with_suffix(".json"), Path(path).with_name("metrics.json")):
         try: found = json.loads(place.read_text(encoding="utf-8"))
@@ -163,50 +192,84 @@ def _metrics_at(path):
         if isinstance(found, dict): return found
     return {}
 
-_PARTS = "config", "world", "published", "forecast", "horizon", "corner", "probe", "surprise", "sensitivity", "collapse", "leakage"
+# %% ../nbs/70_runs.ipynb #b1d0b6d0
+def mismatch(
+    path,             # A checkpoint
+    model:WorldModel, # What was loaded from it
+)->str:               # A sentence; "" where there are none, or where they are the model's own
+    "Do the metrics beside a checkpoint speak of other weights?"
+    found = _metrics_at(path)
+    if not found: return ""
+    theirs, mine = found.get("weights"), digest_of(model)
+    if theirs == mine: return ""
+    if not isinstance(theirs, str):
+        return f"the metrics beside {path} don't say of which weights they are"
+    others = f"({theirs[:16]}, not {mine[:16]})"
+    return f"the metrics beside {path} are those of other weights {others}"
 
 # %% ../nbs/70_runs.ipynb #afe00edf
 def summary(
     metrics:dict, # From `evaluate`
 )->list:          # Rows of two texts: what, and how much
     "What a verdict says in a few lines; intervals in brackets."
-    s, c, rows = metrics["surprise"], metrics["collapse"], []
-    score, asked = s["default_score"], s["asked_per_1000"]
+    rows, seeds = [], metrics.get("seeds")
     if metrics["probe"]: rows += _told_probe(metrics["probe"]["representations"]["JEPA latent"])
     if metrics["forecast"]: rows += _told_forecast(metrics["forecast"], metrics["horizon"])
-    if metrics.get("seeds"): rows += _told_seeds(metrics["seeds"], metrics["horizon"])
-    rings = _with_ends(s["scores"][score], "measured_per_1000", ".2f")
-    rows.append(("false alarms", f"{rings} in 1,000 clean frames (asked: {asked:g})"))
-    kinds = ", ".join(f"{kind} {v['scores'][score]['auroc']:.3f}" for kind,v in s["kinds"].items())
-    if kinds: rows.append((f"AUROC, {score}", kinds))
+    if seeds: rows += _told_seeds(seeds, metrics["horizon"])
+    rows += _told_surprise(metrics["surprise"])
+
+    c, seen = metrics["collapse"], metrics["leakage"]["share_overall"]
     rank = f"effective rank {c['effective_rank']:.1f} of {c['dimensions']}"
-    rows.append(("latent", f"std {c['std']:.2f}, {rank}: {c['diagnosis']}"))
-    seen = metrics["leakage"]["share_overall"]
-    return [*rows, ("leakage", f"{seen:.0%} of the test observations were seen in training")]
+    return [*rows, ("latent", f"std {c['std']:.2f}, {rank}: {c['diagnosis']}"),
+            ("leakage", f"{seen:.0%} of the test observations were seen in training")]
+
+# %% ../nbs/70_runs.ipynb #0cd765e3
+def _told_probe(read):
+    return [(f"{what}, read by a line", f"R² {_with_ends(read, f'{what}_r2', '.3f')}")
+            for what in ("position", "velocity")]
 
 def _with_ends(d, k, digits):
     low, high = (format(end, digits) for end in d[f"{k}_interval"])
     return f"{d[k]:{digits}} [{low}, {high}]"
 
+# %% ../nbs/70_runs.ipynb #68b1b668
+def _told_surprise(s):
+    score, asked = s["default_score"], s["asked_per_1000"]
+    rings = _with_ends(s["scores"][score], "measured_per_1000", ".2f")
+    alarms = ("false alarms", f"{rings} in 1,000 clean frames (asked: {asked:g})")
+    kinds = [f"{kind} {v['scores'][score]['auroc']:.3f}" for kind,v in s["kinds"].items()]
+    return [alarms, (f"AUROC, {score}", ", ".join(kinds))] if kinds else [alarms]
+
 # %% ../nbs/70_runs.ipynb #99d8a06c
-def _told_probe(read):
-    return [(f"{what}, read by a line", f"R² {_with_ends(read, f'{what}_r2', '.3f')}") for what in ("position", "velocity")]
-
 def _told_forecast(f, horizons):
-    rows, most = [], f["data"]["steps"]
+    rows = []
     for i,(world,h) in enumerate((horizons or {f["data"]["world"]: f}).items()):
-        lost, last = h["worse_than_mean_frame_from"], h["data"]["steps"]
-        then = f"worse than the mean frame from step {lost:,}" if lost else f"never worse than the mean frame in {last:,} steps"
-        rows.append((f"… on {world}, never trained on" if i else "dream", f"valid for {horizon_text(h, last)} steps; {then}"))
-    rivals = sorted(f["baselines"].items(), key=lambda rival: -rival[1]["valid_horizon"])
-    told = ", ".join(f"{name} {steps_text(r['valid_horizon'], most)}" for name,r in rivals)
-    return [*rows, ("rivals, valid for", told)] if rivals else rows
+        label = f"… on {world}, never trained on" if i else "dream"
+        rows.append((label, _told_horizon(h)))
+    if not f["baselines"]: return rows
 
+    rivals = sorted(f["baselines"].items(), key=lambda rival: -rival[1]["valid_horizon"])
+    most = f["data"]["steps"]
+    told = [f"{name} {steps_text(r['valid_horizon'], most)}" for name,r in rivals]
+    return [*rows, ("rivals, valid for", ", ".join(told))]
+
+# %% ../nbs/70_runs.ipynb #2557a620
+def _told_horizon(h):
+    worse_from, last = h["worse_than_mean_frame_from"], h["data"]["steps"]
+    then = f"never worse than the mean frame in {last:,} steps"
+    if worse_from: then = f"worse than the mean frame from step {worse_from:,}"
+    return f"valid for {horizon_text(h, last)} steps; {then}"
+
+# %% ../nbs/70_runs.ipynb #76ddcbac
 def _told_seeds(spread, horizons):
-    data, told = spread["data"], spread["headlines"]
-    valid, lost = (told.get(f"horizon.{data['world']}.{k}") for k in ("valid_horizon", "worse_than_mean_frame_from"))
+    world, told = spread["data"]["world"], spread["headlines"]
+    valid = told.get(f"horizon.{world}.valid_horizon")
     if not valid: return []
-    last = horizons[data["world"]]["at"][-1]
-    median, worst, best = (steps_text(round(valid[k]), last) for k in ("median", "min", "max"))
-    better = "never" if lost["median"] is None else format(int(lost["median"]), ",")
-    return [(f"{len(data['seeds'])} training seeds", f"valid for {median} steps (worst {worst}, best {best}); mean frame better from step {better}")]
+
+    worse = told[f"horizon.{world}.worse_than_mean_frame_from"]["median"]
+    better = "never" if worse is None else format(int(worse), ",")
+    last = horizons[world]["at"][-1]
+    median, least, most = (steps_text(round(valid[k]), last) for k in ("median", "min", "max"))
+    return [(f"{len(spread['data']['seeds'])} training seeds",
+             f"valid for {median} steps (worst {least}, best {most}); "
+             f"mean frame better from step {better}")]

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from dvd_jepa.compare import headlines
+from dvd_jepa.evaluate import headlines
 from dvd_jepa.horizons import PUBLISHED
 from dvd_jepa.runs import packaged_metrics
 

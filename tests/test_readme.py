@@ -5,7 +5,7 @@ from pathlib import Path
 
 import dvd_jepa
 import pytest
-from dvd_jepa.compare import headlines
+from dvd_jepa.evaluate import headlines
 from dvd_jepa.config import flat
 from dvd_jepa.core import seeded
 from dvd_jepa.horizons import PUBLISHED
@@ -200,4 +200,4 @@ def test_every_link_leads_somewhere():
     links = re.findall(r"\]\(([^)\s]+)\)", readme)
     lost = [link for link in links if not link.startswith("https://") and not (top/link.split("#")[0]).is_file()]
     assert len(links) > 20 and not lost, lost
-    for page in re.findall(r"github/dvd-jepa/dvd-jepa/blob/main/(\S+?)\)", readme): assert (top/page).is_file(), page
+    for name in re.findall(r"github/dvd-jepa/dvd-jepa/blob/main/(\S+?)\)", readme): assert (top/name).is_file(), name

@@ -10,7 +10,7 @@ import dvd_jepa
 import matplotlib
 import numpy as np
 import torch
-from dvd_jepa.compare import evaluate, headlines
+from dvd_jepa.evaluate import evaluate, headlines
 from dvd_jepa.core import TEST_SEED, one_thread
 from dvd_jepa.dream import positions_at
 from dvd_jepa.files import atomic_write, write_json
