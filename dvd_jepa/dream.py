@@ -20,7 +20,7 @@ from .train import home_of
 @patch
 @torch.no_grad()
 def dream(self:WorldModel,
-    frames,       # Grey levels in [0, 1], (n, T, H, W), T ≥ context; the last `context` of them are looked at
+    frames,       # Grey levels in [0, 1], (n, T, H, W); it looks at the last `context` of them
     steps:int,    # Frames to dream
     actions=None, # For predictors that are told what is done; the others refuse them
 )->Tensor:        # (n, steps, D); entry 0 is one frame after the last one seen
@@ -34,37 +34,41 @@ def forecast(self:WorldModel,
     frames,    # Grey levels in [0, 1], (n, T, H, W), T ≥ context
     steps:int, # Frames to foresee
 )->Tensor:     # (n, steps, H, W)
-    "The dream, decoded; ValueError if this is a pure JEPA."
+    "The dream, decoded. Raises ValueError if this is a pure JEPA."
     return self.decode(self.dream(frames, steps))
 
 # %% ../nbs/30_dream.ipynb #04d60afa
 def checked_forecast(
-    forecaster,  # Who said it
-    guess,       # What was said
+    forecaster,  # Whose forecast it is
+    guess,       # The forecast
     shape,       # (n, steps, *picture) of what was asked
 )->Tensor:
-    "A forecast as a tensor; ValueError unless it has the shape and the range that frames have."
+    "A forecast as a tensor. Raises ValueError unless its shape and range are those of frames."
     name, came = f"forecast of {type(forecaster).__name__}", getattr(guess, "shape", None)
     if came is None or tuple(came) != tuple(shape):
         said = f"a {type(guess).__name__}" if came is None else f"shape {tuple(came)}"
         raise wrong(name, said, f"{tuple(shape)}, one frame for each episode and step")
     return as_frames(guess, name=name)
 
+# %% ../nbs/30_dream.ipynb #65865d10
 @torch.no_grad()
 def forecast_error(
-    forecaster,    # A WorldModel or anybody else who has `context` and `forecast`
+    forecaster,    # A WorldModel, or anything else that has `context` and `forecast`
     frames,        # Held-out frames, (n, seen + K, H, W)
-    seen:int=None, # So many frames have passed when it is asked (it looks at the last `context` of them); None for `context`
+    seen:int=None, # How many have passed when it is asked, ≥ context; None for `context`
 )->Tensor:         # MSE over pixels of each episode at each step, (n, K), grey level²
-    "Let it look at the first frames, forecast the others, and compare with what came; ValueError for a forecast of another shape or out of range."
+    "Let it look at the first frames and forecast the others. Raises ValueError for a bad forecast."
     k = forecaster.context
     seen = k if seen is None else check_whole("seen", seen, k)
     frames = as_frames(frames, least=seen+1)
-    steps, at_once = frames.shape[1]-seen, max(1, 2**23//frames[0].numel())   # so many episodes that memory stays flat
-    picture, errors = tuple(range(2, frames.ndim)), []
-    for part in frames.split(at_once):
+    steps, picture = frames.shape[1]-seen, tuple(range(2, frames.ndim))
+    few = max(1, 2**23//frames[0].numel())   # so many episodes that memory stays flat
+
+    errors = []
+    for part in frames.split(few):
         came = part[:, seen:]
-        guess = checked_forecast(forecaster, forecaster.forecast(part[:, seen-k:seen], steps), came.shape)
+        guess = forecaster.forecast(part[:, seen-k:seen], steps)
+        guess = checked_forecast(forecaster, guess, came.shape)
         errors.append((guess-came).square().mean(picture))
     return torch.cat(errors)
 
@@ -79,22 +83,24 @@ def skill(
 def valid_horizon(
     skill:Tensor,     # (..., K), from step 1
     level:float=0.5,  # Skill that counts as valid
-)->Tensor:            # (...), whole numbers: 0 if step 1 fails already, K if no step fails; an int for one curve
-    "The last step before skill first falls below `level`."
+)->Tensor:            # (...), whole numbers; an int for one curve
+    "The last step before skill first falls below `level`: 0 if step 1 fails, K if none does."
     fails = ~(skill >= level)   # NaN fails too
     horizon = torch.where(fails.any(-1), fails.int().argmax(-1), skill.shape[-1])
     return int(horizon) if horizon.ndim == 0 else horizon
 
 # %% ../nbs/30_dream.ipynb #f64553a5
 def positions_at(
-    world,      # The world, for its rule
-    states,     # True states, (n, 4)
-    steps,      # Whole numbers ≥ 1, ascending
+    world,        # The world, for its rule
+    states,       # True states, (n, 4)
+    steps,        # Whole numbers ≥ 1, ascending
     on_step=None, # Called with the number of frames that have passed, every 10,000
-)->np.ndarray:  # (n, len(steps), 2), px
-    "Where logos will be, by letting the world run; nothing is drawn."
+)->np.ndarray:    # (n, len(steps), 2), px
+    "Where logos will be: the world runs, and nothing is drawn."
     steps = [check_whole("steps", k, 1) for k in steps]
-    if not steps or any(b <= a for a,b in zip(steps, steps[1:])): raise wrong("steps", steps[:5], "ascending whole numbers, at least one")
+    if not steps or any(b <= a for a,b in zip(steps, steps[1:])):
+        raise wrong("steps", steps[:5], "ascending whole numbers, at least one")
+
     p, v = np.split(np.asarray(states), 2, axis=1)
     wanted, path = set(steps), []
     for k in range(1, steps[-1]+1):
@@ -112,7 +118,8 @@ def centroids(
     "Where the brightness is, on average."
     x, grid = frames.double().numpy(), np.arange(world.size)
     mass = np.maximum(x.sum((-2, -1)), 1e-9)
-    found = np.stack([(x.sum(-1)*grid).sum(-1), (x.sum(-2)*grid).sum(-1)], -1)/mass[..., None]
+    moments = [(x.sum(axis)*grid).sum(-1) for axis in (-1, -2)]
+    found = np.stack(moments, -1)/mass[..., None]
     if not unbias: return found
     true = np.linspace(-4, world.size+3, 8*world.size*16)
     seen = np.exp(-(grid-true[:, None])**2/(2*world.sigma**2))
@@ -127,6 +134,14 @@ def at_corner(
     "Are both axes at a wall?"
     return ((p <= world.lo+tolerance) | (p >= world.hi-tolerance)).all(-1)
 
+def _check_corner(world, within, tolerance):
+    if not hasattr(world, "lo"):
+        raise wrong("world", f"{world.name!r}, whose walls nobody knows", "a World")
+    if not 0 < tolerance < (world.hi-world.lo)/2:
+        raise wrong("tolerance", tolerance, "px above 0, less than half the box")
+    return check_whole("within", within, 1)
+
+# %% ../nbs/30_dream.ipynb #578c24e1
 def true_corner(
     world,               # Whose rule
     states,              # True states, (n, 4)
@@ -142,35 +157,32 @@ def true_corner(
         if when.all(): break
     return when
 
-def _check_corner(world, within, tolerance):
-    if not hasattr(world, "lo"): raise wrong("world", f"{world.name!r}, whose walls nobody knows", "a World")
-    if not 0 < tolerance < (world.hi-world.lo)/2: raise wrong("tolerance", tolerance, "px above 0, less than half the box")
-    return check_whole("within", within, 1)
-
 # %% ../nbs/30_dream.ipynb #e03c0c21
 @torch.no_grad()
 def next_corner(
     model:WorldModel,
-    frames,              # Grey levels in [0, 1], (n, T, H, W), T ≥ context; the last `context` of them are looked at
+    frames,              # Grey levels in [0, 1], (n, T, H, W); it looks at the last `context`
     within:int=100_000,  # Frames to look ahead
-    tolerance:float=0.6, # How near to the wall counts as hitting it, px; both axes must, in the same frame
-    world=None,          # Whose walls and whose logo; None for the world where the model was taught
-)->np.ndarray:           # (n,), frames from the last one seen until the first hit; 0 for none within
-    "When the logo will next hit a corner, from the latent dream alone, read through the decoder; ValueError without one."
+    tolerance:float=0.6, # How near to the wall counts as hitting it, px, on both axes at once
+    world=None,          # Whose walls and logo; None for the world where the model was taught
+)->np.ndarray:           # (n,), frames from the last one seen to the first hit; 0 for none within
+    "When the logo will hit a corner, from the dream alone. Raises ValueError without a decoder."
     world = home_of(model) if world is None else world
-    start = model.encode(as_frames(frames, least=model.context, size=model.frame_size)[:, -model.context:])   # (n, 1, D)
-    when, done, z = np.zeros(len(start), np.int64), 0, start
+    frames = as_frames(frames, least=model.context, size=model.frame_size)
+    start = z = model.encode(frames[:, -model.context:])                   # (n, 1, D)
+    when, done = np.zeros(len(start), np.int64), 0
     within, block = _check_corner(world, within, tolerance), 64
     while done < within and (waiting := np.flatnonzero(when == 0)).size:
         k = torch.arange(1, min(block, within-done)+1)
-        path = model.predictor.onward(start[waiting], z[waiting], done, k)                   # (open, block, D)
+        path = model.predictor.onward(start[waiting], z[waiting], done, k)   # (open, block, D)
         hits = at_corner(world, centroids(world, model.decode(path)), tolerance)
         when[waiting] = np.where(hits.any(1), hits.argmax(1)+1+done, 0)
-        z = z.clone(); z[waiting] = path[:, -1:]
+        z = z.clone()
+        z[waiting] = path[:, -1:]
         done, block = done+len(k), max(64, min(4096, 200_000//waiting.size))
     return when
 
 # %% ../nbs/30_dream.ipynb #88343959
-__getattr__ = moved(__name__, stats="INTERVALS interval resamples",
-                    rivals="Forecaster Constant Persistence ConstantVelocity NearestNeighbour PixelPredictor fit_pixels parameters "
-                           "save_pixels load_pixels training_sample baselines sources_of config_of")
+_RIVALS = """Forecaster Constant Persistence ConstantVelocity NearestNeighbour PixelPredictor
+fit_pixels parameters save_pixels load_pixels training_sample baselines sources_of config_of"""
+__getattr__ = moved(__name__, stats="INTERVALS interval resamples", rivals=_RIVALS)
