@@ -18,7 +18,7 @@ _AT = dict(
     Monitor="monitor", Reading="monitor",
 )   # name → its room
 _ROOMS = """alarms breaks cli compare config core dream evaluate export files horizons jepa losses monitor
-observe parts probe rivals runs show stats surprise train verdicts video world""".split()
+observe parts probe rivals runs show stats surprise terminal train verdicts video world""".split()
 
 def __getattr__(name):
     "Names are looked up when you ask for them, and so `dvd-jepa --help` needs no PyTorch."

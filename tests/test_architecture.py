@@ -36,7 +36,7 @@ def test_the_import_reader_sees_every_spelling(statement): assert ours(ast.parse
 
 def test_every_chapter_exports_a_module():
     assert order == ["core", "files", "stats", "show", "config", "video", "world", "breaks", "observe", "parts", "jepa", "losses", "train", "dream", "rivals",
-                     "probe", "surprise", "alarms", "monitor", "horizons", "verdicts", "compare", "evaluate", "runs", "export", "cli"]
+                     "probe", "surprise", "alarms", "monitor", "horizons", "verdicts", "compare", "evaluate", "runs", "export", "terminal", "cli"]
     assert {p.stem for p in (top/"dvd_jepa").glob("*.py")} == {*order, "__init__", "_modidx"}
 
 
@@ -155,8 +155,8 @@ def test_a_notebook_is_a_chapter(path):
     code = [cell for cell in nb.cells if cell.cell_type == "code"]
     assert not [o for cell in code for o in cell.outputs if o.output_type == "error"]
     for cell in code:
-        statements = [line for line in cell.source.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-        imports = [line for line in statements if re.match(r"(import|from) ", line)]
+        statements = ast.parse(cell.source).body
+        imports = [node for node in statements if isinstance(node, (ast.Import, ast.ImportFrom))]
         assert not imports or len(imports) == len(statements), f"imports and code share a cell:\n{cell.source}"
     assert not re.search(r"^from \S+ import \*", "\n".join(c.source for c in code), re.M)
 
