@@ -364,7 +364,7 @@ def test_inside_of_weights_without_metrics(monkeypatch, small): assert "R²" in 
 
 # Train
 
-def trained(at, seconds=60):
+def trained(at, seconds=240):
     "Wait for the training of a page."
     end = time.monotonic()+seconds
     while at.session_state.job.alive and time.monotonic() < end: time.sleep(.3); at.run()
