@@ -30,69 +30,89 @@ class Clips(NamedTuple):
 # %% ../nbs/10_video.ipynb #44e4eff3
 class Source(Protocol):
     "Anything that hands out clips."
-    shape:tuple            # Of one picture, (C, H, W)
-    actions:int            # Numbers in an action, or 0
-    name:str               # What to call it in a report
+    shape:tuple  # Of one picture, (C, H, W)
+    actions:int  # Numbers in an action, or 0
+    name:str     # What to call it in a report
 
     def clips(self, part:str, n:int, length:int, seed:int=0)->Clips: ...
-    def extent(self, part:str): ...   # (clips, frames in each), or None for as many as one asks
-    def about(self)->dict: ...        # What a checkpoint says of it; plain numbers and texts
+    # Clips and frames in each, or None for as many as you ask for
+    def extent(self, part:str): ...
+    # What a checkpoint says of it, in plain numbers and texts
+    def about(self)->dict: ...
 
-PARTS = dict(train=0, calibrate=CALIBRATION_SEED, test=TEST_SEED)   # where the seeds of each begin
-SOURCE = "a source of clips, such as World.classic(), or an array (n, T, H, W) or (n, T, 3, H, W)"
+# %% ../nbs/10_video.ipynb #ef47f6eb
+PARTS = dict(train=0, calibrate=CALIBRATION_SEED, test=TEST_SEED)  # where the seeds of each begin
+SOURCE = ("a source of clips, such as World.classic(), "
+          "or an array (n, T, H, W) or (n, T, 3, H, W)")
 
 def check_part(
     part:str, # What came
 )->str:
-    "One of `PARTS`; ValueError for anything else."
+    "One of `PARTS`. Raises ValueError for anything else."
     if part not in PARTS: raise wrong("part", repr(part), f"one of {', '.join(PARTS)}")
     return part
 
 # %% ../nbs/10_video.ipynb #64beb5f8
 def split_episodes(
-    n:int,                    # Episodes
-    shares=(0.8, 0.1, 0.1),   # Train, calibration, test; must sum to 1
-    seed:int=0,               # Same seed, same split
-)->tuple:                     # Sorted episode indices of each part, int64
-    "Split episodes, never frames; ValueError if a part with a share would stay empty."
+    n:int,                  # Episodes
+    shares=(0.8, 0.1, 0.1), # Train, calibration, test; they sum to 1
+    seed:int=0,             # Same seed, same split
+)->tuple:                   # Sorted episode indices of each part, int64
+    "Split whole episodes. Raises ValueError if a part with a share would stay empty."
     check_whole("n", n, 1)
-    if abs(sum(shares)-1) > 1e-9 or min(shares) < 0: raise wrong("shares", tuple(shares), "shares ≥ 0 that sum to 1")
+    if abs(sum(shares)-1) > 1e-9 or min(shares) < 0:
+        raise wrong("shares", tuple(shares), "shares ≥ 0 that sum to 1")
+
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
     ends = [round(n*sum(shares[:i+1])) for i in range(len(shares))]
     parts = tuple(order[a:b].sort().values for a,b in zip([0, *ends], ends))
-    if any(share and not len(part) for share,part in zip(shares, parts)): raise wrong("n", n, f"enough episodes for shares of {tuple(shares)}")
+
+    if any(share and not len(part) for share,part in zip(shares, parts)):
+        raise wrong("n", n, f"enough episodes for shares of {tuple(shares)}")
     return parts
 
 # %% ../nbs/10_video.ipynb #9770d0dd
 class Footage:
     "A source made of an array of clips, split by whole clips."
     actions = 0
+
     def __init__(self,
-        frames,                # (n, T, H, W) or (n, T, C, H, W), C = 1 or 3, grey levels in [0, 1] or bytes; or Clips
-        name:str="footage",    # What to call it in a report
-        shares=(.6, .2, .2),   # Of the clips: train, calibrate, test
-        seed:int=0,            # Same seed, same split
+        frames,              # (n, T, H, W) or (n, T, C, H, W), in [0, 1] or bytes; or Clips
+        name:str="footage",  # What to call it in a report
+        shares=(.6, .2, .2), # Of the clips: train, calibrate, test
+        seed:int=0,          # Same seed, same split
     ):
         clips = frames if isinstance(frames, Clips) else Clips(frames)
-        self.frames, self.name = as_frames(clips.frames, name=name), name
-        self.states = None if clips.states is None else as_tensor(clips.states, "states").float()
+        self.name, self.frames = name, as_frames(clips.frames, name=name)
         n, T, *size = self.frames.shape
         self.shape = tuple(size) if len(size) == 3 else (1, *size)
-        if self.states is not None and self.states.shape[:2] != (n, T):
-            raise wrong("states", f"shape {tuple(self.states.shape)}", f"({n}, {T}, S), beside the frames")
-        if n < 4: raise wrong(name, f"{n} clips", "at least 4, so that train, calibrate and test each have some")
-        self.rows, self.split = dict(zip(PARTS, split_episodes(n, shares, seed))), [*shares, seed]
+        self.states = _beside(clips.states, n, T)
+        if n < 4:
+            expected = "at least 4, so that train, calibrate and test each have some"
+            raise wrong(name, f"{n} clips", expected)
+        self.rows = dict(zip(PARTS, split_episodes(n, shares, seed)))
+        self.split = [*shares, seed]
 
-    def __repr__(self):
-        n, T = self.frames.shape[:2]
-        return f"Footage({self.name!r}, {n} clips of {T} frames, shape={self.shape})"
+# %% ../nbs/10_video.ipynb #9208eee5
+def _beside(states, n, T):
+    "States for `n` clips of `T` frames, (n, T, S), or None."
+    if states is None: return None
+    states = as_tensor(states, "states").float()
+    if states.shape[:2] != (n, T):
+        raise wrong("states", f"shape {tuple(states.shape)}", f"({n}, {T}, S), beside the frames")
+    return states
+
+@patch
+def __repr__(self:Footage):
+    n, T = self.frames.shape[:2]
+    return f"Footage({self.name!r}, {n} clips of {T} frames, shape={self.shape})"
 
 # %% ../nbs/10_video.ipynb #870a02b2
 @patch
 def clips(self:Footage,
     part:str,        # "train", "calibrate" or "test"
-    n:int=None,      # At most so many; None for all
-    length:int=None, # At most so many frames of each, from the first on; None for all
+    n:int=None,      # At most this many; None for all
+    length:int=None, # At most this many frames of each, from the first on; None for all
     seed:int=0,      # Which ones, where there are more
 )->Clips:
     "Clips of one part, in the order in which they came."
@@ -104,6 +124,7 @@ def clips(self:Footage,
     states = None if self.states is None else self.states[rows, cut]
     return Clips(self.frames[rows, cut], None, states)
 
+# %% ../nbs/10_video.ipynb #60881641
 @patch
 def extent(self:Footage,
     part:str, # "train", "calibrate" or "test"
@@ -113,76 +134,94 @@ def extent(self:Footage,
 
 @patch
 def about(self:Footage)->dict:
-    "Its name, its size, how it was split and a digest of its pictures."
+    "Its name, its size, how it was split, and a digest of its pictures."
     digest = hashlib.sha256(self.frames.numpy().tobytes()).hexdigest()[:16]
     n, T = self.frames.shape[:2]
-    return dict(kind="footage", name=self.name, shape=list(self.shape), clips=n, frames=T, split=self.split, digest=digest)
+    size = dict(shape=list(self.shape), clips=n, frames=T)
+    return dict(kind="footage", name=self.name, **size, split=self.split, digest=digest)
 
 # %% ../nbs/10_video.ipynb #342d2dab
 PICTURES = ".png", ".bmp", ".gif", ".jpg", ".jpeg", ".pgm", ".tif", ".tiff", ".webp"
 _FILM = "a .npy file, a GIF or a folder of pictures"
 
 def read_video(
-    path, # A .npy file, a GIF (or another animated picture), or a folder of pictures, taken in the order of their names
+    path, # A .npy file, a GIF or another animated picture, or a folder of pictures
 ):        # (T, H, W); pictures as grey levels in [0, 1]
-    "Read a video; ValueError for what isn't one, FileNotFoundError for nothing."
+    "Read a video. Raises ValueError if it isn't one, FileNotFoundError if nothing is there."
     if not str(path): raise wrong("video", "an empty name", _FILM)
     path = Path(path)
     if path.is_dir(): return _read_pictures(path)
     if not path.is_file(): raise FileNotFoundError(f"video: no file at {path}")
-    return _one_size(_moving(path), path) if path.suffix.lower() in PICTURES else _read_numbers(path)
+    if path.suffix.lower() in PICTURES: return _one_size(_moving(path), path)
+    return _read_numbers(path)
 
+# %% ../nbs/10_video.ipynb #c16c6f7c
 def _read_numbers(path):
     name = f"video {path}"
     try: frames = np.load(path, allow_pickle=False)
     except (ValueError, EOFError, BadZipFile) as e:
         came = "a file that is neither a plain .npy array nor a picture"
         raise wrong(name, came, "numbers of shape (T, H, W), a GIF, or a folder of pictures") from e
-    if not isinstance(frames, np.ndarray): raise wrong(name, "an archive (.npz)", "one array of shape (T, H, W), .npy")
-    if frames.ndim != 3 or not frames.size: raise wrong(name, f"shape {frames.shape}", "(T, H, W), none of them 0")
+
+    if not isinstance(frames, np.ndarray):
+        raise wrong(name, "an archive (.npz)", "one array of shape (T, H, W), .npy")
+    if frames.ndim != 3 or not frames.size:
+        raise wrong(name, f"shape {frames.shape}", "(T, H, W), none of them 0")
     return frames
 
-def is_lossy(
-    path, # As for `read_video`
-)->bool:
-    "Is it, or does it hold, a picture that was compressed with loss?"
-    path, lossy = Path(path), (".jpg", ".jpeg", ".webp")
-    return any(p.suffix.lower() in lossy for p in (path.iterdir() if path.is_dir() else (path,)))
-
-# %% ../nbs/10_video.ipynb #15b0e2dc
+# %% ../nbs/10_video.ipynb #6b4df574
 def _read_pictures(folder):
     "The pictures of a folder, by name; numbers in names count as numbers."
-    def counted(path): return [int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", path.name)]
-    paths = [p for p in folder.iterdir() if p.suffix.lower() in PICTURES and not p.name.startswith(".")]
-    if not paths: raise wrong(f"video {folder}", "a folder without pictures", f"some of {', '.join(PICTURES)}")
+    paths = [path for path in folder.iterdir()
+             if path.suffix.lower() in PICTURES and not path.name.startswith(".")]
+    if not paths:
+        expected = f"some of {', '.join(PICTURES)}"
+        raise wrong(f"video {folder}", "a folder without pictures", expected)
+
+    def counted(path):
+        parts = re.split(r"(\d+)", path.name)
+        return [int(part) if part.isdigit() else part.lower() for part in parts]
     return _one_size([next(_greys(path))[0] for path in sorted(paths, key=counted)], folder)
 
-def _moving(path):
-    "The frames of an animated picture; one that is shown for several beats is several, since writers merge frames that are equal."
-    shown = list(_greys(path))
-    beat = math.gcd(*(ms for _,ms in shown)) or 1
-    return [grey for grey,ms in shown for _ in range(max(1, ms//beat))]
+def _one_size(frames, path):
+    sizes = {frame.shape for frame in frames}
+    if len(sizes) > 1: raise wrong(f"video {path}", f"frames of {len(sizes)} sizes", "one size")
+    return np.stack(frames)
 
+# %% ../nbs/10_video.ipynb #15b0e2dc
 def _greys(path):
-    "The frames of a picture file as grey levels in [0, 1], (H, W) each, and for how long they are shown, ms; 16-bit ones keep their depth."
+    "The frames of a picture file, (H, W) in [0, 1] each, and for how long it shows them, ms."
     from PIL import Image, ImageSequence, UnidentifiedImageError
     try:
         with Image.open(path) as picture:
             for frame in ImageSequence.Iterator(picture):
                 _check_opaque(frame, path)
+                # 16-bit pictures and pictures of floats keep their depth
                 depth = 65535 if frame.mode.startswith("I") else 1 if frame.mode == "F" else None
                 grey = np.asarray(frame if depth else frame.convert("L"), np.float32)
                 yield grey/(depth or 255), round(frame.info.get("duration", 0))
     except (UnidentifiedImageError, OSError, SyntaxError) as e:
-        raise wrong(f"video {path}", "a file that can't be read as a picture", "a whole one") from e
+        came = "a file that can't be read as a picture"
+        raise wrong(f"video {path}", came, "a whole one") from e
 
 def _check_opaque(frame, path):
-    "What is seen through a transparent pixel, nobody knows."
+    "Nobody knows what lies behind a transparent pixel."
     if not frame.has_transparency_data: return
     if np.asarray(frame.convert("RGBA"))[..., 3].min() < 255:
-        raise wrong(f"video {path}", "a picture with transparent pixels", "opaque ones, on the background that they shall have")
+        expected = "opaque ones, on the background that they shall have"
+        raise wrong(f"video {path}", "a picture with transparent pixels", expected)
 
-def _one_size(frames, path):
-    sizes = {f.shape for f in frames}
-    if len(sizes) > 1: raise wrong(f"video {path}", f"frames of {len(sizes)} sizes", "one size")
-    return np.stack(frames)
+# %% ../nbs/10_video.ipynb #47afb26e
+def _moving(path):
+    "The frames of an animated picture; one shown for several beats counts several times."
+    shown = list(_greys(path))
+    beat = math.gcd(*(ms for _,ms in shown)) or 1
+    return [grey for grey,ms in shown for _ in range(max(1, ms//beat))]
+
+def is_lossy(
+    path, # As for `read_video`
+)->bool:
+    "Is it, or does it hold, a picture that was compressed with loss?"
+    path = Path(path)
+    paths = path.iterdir() if path.is_dir() else (path,)
+    return any(p.suffix.lower() in (".jpg", ".jpeg", ".webp") for p in paths)
