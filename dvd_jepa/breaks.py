@@ -23,63 +23,97 @@ from .world import World, _check_counts, _draw, _roll, render, simulate
 @dataclass(frozen=True)
 class Violation:
     "One way for reality to break."
-    says:str            # What happens
-    unit:str            # Unit of the magnitude
-    default:float       # A magnitude that a person would notice
-    magnitudes:tuple    # Four of them, from faint to plain
-    limits:Callable     # world → (low, high], the magnitudes that make sense
-    mid_air:bool=False  # Wait until no bounce is near?
-    holds:bool=False    # Does the magnitude say for how many frames nothing moves?
-    recedes:bool=False  # Does it say how far the walls stand back?
-    change:Callable=None# (world, rng, p, v, magnitude) → p, v just before the move of the onset frame
-    paint:Callable=None # (world, rng, frames, states, struck, magnitude) → frames; `struck` (n, T) says from when on
-
-def _half(world): return (world.hi - world.lo)/2
+    says:str             # What happens
+    unit:str             # Unit of the magnitude
+    default:float        # A magnitude that a person would notice
+    magnitudes:tuple     # Four of them, from faint to plain
+    limits:Callable      # world → (low, high], the magnitudes that make sense
+    mid_air:bool=False   # Wait until no bounce is near?
+    holds:bool=False     # Does the magnitude say for how many frames nothing moves?
+    recedes:bool=False   # Does it say how far the walls stand back?
+    # (world, rng, p, v, magnitude) → p, v just before the move of the onset frame
+    change:Callable=None
+    # (world, rng, frames, states, struck, magnitude) → frames; struck (n, T) is true from then on
+    paint:Callable=None
 
 # %% ../nbs/12_breaks.ipynb #1988fda3
 def _teleport(world, rng, p, v, m):
-    angle = rng.uniform(0, np.pi/2, len(p))   # within the quarter that faces the far side, where m px always fit
-    away = np.where(p > (world.lo + world.hi)/2, -1, 1) * np.stack([np.sin(angle), np.cos(angle)], 1)
+    # within the quarter that faces the far side, where m px always fit
+    angle = rng.uniform(0, np.pi/2, len(p))
+    side = np.where(p > (world.lo + world.hi)/2, -1, 1)
+    away = side * np.stack([np.sin(angle), np.cos(angle)], 1)
     return (p + m*away).astype(np.float32), v
 
 def _swerve(world, rng, p, v, m):
     angle = np.deg2rad(m)*rng.choice([-1, 1], len(p))
     c, s = np.cos(angle), np.sin(angle)
-    return p, np.stack([c*v[:, 0] - s*v[:, 1], s*v[:, 0] + c*v[:, 1]], 1).astype(np.float32)
+    turned = np.stack([c*v[:, 0] - s*v[:, 1], s*v[:, 0] + c*v[:, 1]], 1)
+    return p, turned.astype(np.float32)
 
-def _vanish(world, rng, frames, states, struck, m): return frames * np.where(struck, 1-m, 1).astype(np.float32)[..., None, None]
+def _reverse(world, rng, p, v, m): return p, (-m*v).astype(np.float32)
 
+def _kick(world, rng, p, v, m): return p, (m*v).astype(np.float32)
+
+# %% ../nbs/12_breaks.ipynb #9da71502
 def _since(struck): return struck.cumsum(1)   # (n, T), 1 at the onset
 
-def _fade(world, rng, frames, states, struck, m): return frames * (1-m*_since(struck)).clip(0).astype(np.float32)[..., None, None]
+def _vanish(world, rng, frames, states, struck, m):
+    left = np.where(struck, 1-m, 1).astype(np.float32)
+    return frames * left[..., None, None]
 
-def _grow(world, rng, frames, states, struck, m): return render(world, states[..., :2], 1 + m*_since(struck))
+def _fade(world, rng, frames, states, struck, m):
+    left = (1-m*_since(struck)).clip(0).astype(np.float32)
+    return frames * left[..., None, None]
 
+def _grow(world, rng, frames, states, struck, m):
+    return render(world, states[..., :2], 1 + m*_since(struck))
+
+# %% ../nbs/12_breaks.ipynb #8a8472d1
 def _ghost(world, rng, frames, states, struck, m, tries=8):
+    "A second logo joins: of a few drawn, the one that is farthest away, so that it shows."
     n, length = struck.shape
-    ghosts = _roll(world, *_draw(world, rng, (n*tries, 2), world.start), length).reshape(n, tries, length, 4)
+    start = _draw(world, rng, (n*tries, 2), world.start)
+    ghosts = _roll(world, *start, length).reshape(n, tries, length, 4)
+
     first = struck.argmax(1)[:, None, None, None]
-    at_first = lambda x: np.take_along_axis(x, first, 2)[:, :, 0, :2]             # (n, tries, 2)
-    far = np.linalg.norm(at_first(ghosts) - at_first(states[:, None]), axis=-1).argmax(1)   # the farthest of a few, so that it shows
-    ghost = render(world, ghosts[np.arange(n), far, :, :2])
-    return np.maximum(frames, (m*struck[..., None, None]*ghost).astype(np.float32))
+    def at_first(x): return np.take_along_axis(x, first, 2)[:, :, 0, :2]   # (n, tries, 2)
+    distance = np.linalg.norm(at_first(ghosts) - at_first(states[:, None]), axis=-1)
+    path = ghosts[np.arange(n), distance.argmax(1), :, :2]
+    ghost = m*struck[..., None, None]*render(world, path)
+    return np.maximum(frames, ghost.astype(np.float32))
 
 # %% ../nbs/12_breaks.ipynb #e4965d1b
-_turned = lambda m, v: (m*v).astype(np.float32)
+def _half(world): return 0, (world.hi - world.lo)/2
+def _unit(world): return 0, 1
+def _paced(world): return 0, 3
+
+_SHARES, _PER_FRAME = (.1, .25, .5, 1.), (.02, .05, .1, .2)
 
 VIOLATIONS = {
-    "teleport": Violation("jumps to another place and goes on from there", "px", 5.0, (2., 3., 4., 5.), lambda w: (0, _half(w)), change=_teleport),
-    "vanish": Violation("loses this share of its brightness, for good", "share", 1.0, (.1, .25, .5, 1.), lambda w: (0, 1), paint=_vanish),
-    "freeze": Violation("stands still for this many frames, then goes on", "frames", 8, (1, 2, 4, 8), lambda w: (0, 10_000), holds=True),
-    "reverse": Violation("turns back in mid-air, at this multiple of its speed", "×", 1.0, (.25, .5, 1., 1.5), lambda w: (0, 3), mid_air=True,
-                         change=lambda w, rng, p, v, m: (p, _turned(-m, v))),
-    "kick": Violation("changes its speed in mid-air to this multiple", "×", 1.5, (1.1, 1.25, 1.5, 2.), lambda w: (0, 3), mid_air=True,
-                      change=lambda w, rng, p, v, m: (p, _turned(m, v))),
-    "swerve": Violation("changes its direction in mid-air by this angle", "°", 45.0, (10., 20., 45., 90.), lambda w: (0, 180), mid_air=True, change=_swerve),
-    "ghost": Violation("is joined by a second logo of this brightness", "share", 1.0, (.1, .25, .5, 1.), lambda w: (0, 1), paint=_ghost),
-    "tunnel": Violation("ignores the walls and turns back only this far behind them", "px", 2.0, (.25, .5, 1., 2.), lambda w: (0, w.size), recedes=True),
-    "grow": Violation("grows, in each frame by this share of its size", "share per frame", 0.1, (.02, .05, .1, .2), lambda w: (0, 1), paint=_grow),
-    "fade": Violation("fades, in each frame by this share of its brightness", "share per frame", 0.1, (.02, .05, .1, .2), lambda w: (0, 1), paint=_fade),
+    "teleport": Violation("jumps to another place and goes on from there",
+                          "px", 5.0, (2., 3., 4., 5.), _half, change=_teleport),
+    "vanish": Violation("loses this share of its brightness, for good",
+                        "share", 1.0, _SHARES, _unit, paint=_vanish),
+    "freeze": Violation("stands still for this many frames, then goes on",
+                        "frames", 8, (1, 2, 4, 8), lambda w: (0, 10_000), holds=True),
+    "reverse": Violation("turns back in mid-air, at this multiple of its speed",
+                         "×", 1.0, (.25, .5, 1., 1.5), _paced, mid_air=True, change=_reverse),
+    "kick": Violation("changes its speed in mid-air to this multiple",
+                      "×", 1.5, (1.1, 1.25, 1.5, 2.), _paced, mid_air=True, change=_kick),
+}
+
+# %% ../nbs/12_breaks.ipynb #d7981f83
+VIOLATIONS |= {
+    "swerve": Violation("changes its direction in mid-air by this angle", "°", 45.0,
+                        (10., 20., 45., 90.), lambda w: (0, 180), mid_air=True, change=_swerve),
+    "ghost": Violation("is joined by a second logo of this brightness",
+                       "share", 1.0, _SHARES, _unit, paint=_ghost),
+    "tunnel": Violation("ignores the walls and turns back only this far behind them",
+                        "px", 2.0, (.25, .5, 1., 2.), lambda w: (0, w.size), recedes=True),
+    "grow": Violation("grows, in each frame by this share of its size",
+                      "share per frame", 0.1, _PER_FRAME, _unit, paint=_grow),
+    "fade": Violation("fades, in each frame by this share of its brightness",
+                      "share per frame", 0.1, _PER_FRAME, _unit, paint=_fade),
 }
 
 # %% ../nbs/12_breaks.ipynb #918a0188
@@ -90,73 +124,95 @@ def violations_of(
     return VIOLATIONS if isinstance(source, World) else {}
 
 # %% ../nbs/12_breaks.ipynb #85e11ec9
-class Injected(NamedTuple):
-    "Broken episodes beside their clean twins."
-    frames:Tensor   # What the camera sees, float32 (n, T, H, W) in [0, 1]
-    clean:Tensor    # The same episodes had nothing happened
-    states:Tensor   # True states of the broken episodes (of the first logo), float32 (n, T, 4)
-
 def _strike_times(clean_states, at, mid_air):
+    "The frame at which to strike each episode, (n,)."
     n, length = clean_states.shape[:2]
     if not mid_air: return np.full(n, at)
+
     turn = np.zeros((n, length), bool)
     turn[:, 1:] = (clean_states[:, 1:, 2:] != clean_states[:, :-1, 2:]).any(-1)
-    near = turn.copy(); near[:, 1:] |= turn[:, :-1]; near[:, :-1] |= turn[:, 1:]
-    ok = ~near & (np.arange(length) >= at)
-    if not ok.any(1).all(): raise wrong("length", length, f"room for a mid-air moment in every episode after frame {at}")
-    return ok.argmax(1)
+    near = turn.copy()
+    near[:, 1:] |= turn[:, :-1]
+    near[:, :-1] |= turn[:, 1:]
+    free = ~near & (np.arange(length) >= at)
+    if not free.any(1).all():
+        expected = f"room for a mid-air moment in every episode after frame {at}"
+        raise wrong("length", length, expected)
+    return free.argmax(1)
 
 # %% ../nbs/12_breaks.ipynb #fcbfd221
 def _check_violation(world, kind, magnitude):
+    "The record of a kind, and the magnitude to use."
     if kind not in VIOLATIONS: raise wrong("kind", repr(kind), f"one of {', '.join(VIOLATIONS)}")
     violation = VIOLATIONS[kind]
-    m, (low, high) = violation.default if magnitude is None else magnitude, violation.limits(world)
-    if not is_number(m) or not low < m <= high: raise wrong("magnitude", f"{m} for {kind!r}", f"it in ({low}, {high}] {violation.unit}")
+    m = violation.default if magnitude is None else magnitude
+    low, high = violation.limits(world)
+    if not is_number(m) or not low < m <= high:
+        raise wrong("magnitude", f"{m} for {kind!r}", f"it in ({low}, {high}] {violation.unit}")
+
     if isinstance(m, np.generic): m = m.item()
     if violation.holds: m = check_whole("magnitude", int(m) if float(m).is_integer() else m, 1)
     return violation, m
 
 # %% ../nbs/12_breaks.ipynb #473e7dff
 def _broken(world, rng, violation, m, p, v, strike, length):
-    "Frames and states of episodes that start at `p`, `v` and are struck at the frames `strike` (n,)."
+    "Frames and states of episodes that start at `p`, `v`, struck at the frames `strike` (n,)."
     change = violation.change and (lambda p, v: violation.change(world, rng, p, v, m))
-    hold, out = (m if does else 0 for does in (violation.holds, violation.recedes))
+    hold = m if violation.holds else 0
+    out = m if violation.recedes else 0
     states = _roll(world, p.copy(), v.copy(), length, strike, change, hold, out)
+
     frames = render(world, states[..., :2])
     struck = np.arange(length) >= strike[:, None]
     if violation.paint: frames = violation.paint(world, rng, frames, states, struck, m)
     return frames, states
 
 def _first_difference(frames, clean, what, cure):
-    "Index of the first frame that differs from its clean twin, (n,); ValueError where none does."
+    "Index of the first frame that differs from its clean twin, (n,)."
     differs = (frames != clean).any((2, 3))
-    missed, (n, length) = int((~differs.any(1)).sum()), differs.shape
-    if missed: raise wrong(what, f"{missed} of {n} episodes of {length} frames in which nothing changes", cure)
+    n, length = differs.shape
+    missed = int((~differs.any(1)).sum())
+    if missed:
+        came = f"{missed} of {n} episodes of {length} frames in which nothing changes"
+        raise wrong(what, came, cure)
     return differs.argmax(1)
 
-# %% ../nbs/12_breaks.ipynb #c7d65bec
-@lru_cache(2)   # asked for again and again, for each kind
-def _clean_twins(world, n, length, seed): return tuple(x.numpy() for x in simulate(world, n, length, seed))
+# %% ../nbs/12_breaks.ipynb #82b286ef
+class Injected(NamedTuple):
+    "Broken episodes beside their clean twins."
+    frames:Tensor   # What the camera sees, float32 (n, T, H, W) in [0, 1]
+    clean:Tensor    # The same episodes, had nothing happened
+    states:Tensor   # True states of the broken episodes (of the first logo), float32 (n, T, 4)
 
+@lru_cache(2)   # asked for again and again, for each kind
+def _clean_twins(world, n, length, seed):
+    return tuple(x.numpy() for x in simulate(world, n, length, seed))
+
+# %% ../nbs/12_breaks.ipynb #c7d65bec
 def inject(
     world:World,
-    n:int,                  # Episodes
-    length:int=64,          # Frames in each, T
-    kind:str="teleport",    # One of VIOLATIONS
-    magnitude:float=None,   # In the violation's unit, or None for its default
-    at:int=24,              # Earliest frame to strike
-    seed:int=0,             # Also the seed of the clean twins, as in `simulate`
-)->tuple:                   # Injected, and onset int64 (n,): the first frame that differs from the clean twin
-    "Episodes in which reality breaks, paired with clean twins; ValueError for unknown kinds and magnitudes out of range."
+    n:int,                # Episodes
+    length:int=64,        # Frames in each, T
+    kind:str="teleport",  # One of VIOLATIONS
+    magnitude:float=None, # In the violation's unit, or None for its default
+    at:int=24,            # Earliest frame to strike
+    seed:int=0,           # Also the seed of the clean twins, as in `simulate`
+)->tuple:                 # Injected, and the first frame that differs from the twin, int64 (n,)
+    "Episodes that break, beside clean twins. Raises ValueError for unknown ones."
     _check_counts(world, seed, n=n, length=length, at=at)
     violation, m = _check_violation(world, kind, magnitude)
     if at >= length: raise wrong("at", at, f"a frame before the end of {length}")
+
     clean, clean_states = _clean_twins(world, n, length, seed)
-    strike, rng = _strike_times(clean_states, at, violation.mid_air), np.random.RandomState([seed, *kind.encode()])
+    strike = _strike_times(clean_states, at, violation.mid_air)
+    rng = np.random.RandomState([seed, *kind.encode()])
     start = _draw(world, np.random.RandomState(seed), (n, 2), world.start)
     frames, states = _broken(world, rng, violation, m, *start, strike, length)
-    onset = _first_difference(frames, clean, f"{kind}, magnitude {m}", "another magnitude, or longer episodes")
-    return Injected(*map(torch.from_numpy, (frames, clean.copy(), states))), torch.from_numpy(onset)
+
+    cure = "another magnitude, or longer episodes"
+    onset = _first_difference(frames, clean, f"{kind}, magnitude {m}", cure)
+    injected = Injected(*map(torch.from_numpy, (frames, clean.copy(), states)))
+    return injected, torch.from_numpy(onset)
 
 # %% ../nbs/12_breaks.ipynb #a7ae383a
 class Reality:
@@ -168,57 +224,77 @@ class Reality:
         _check_counts(world, seed)
         self.world, self._rng = world, np.random.RandomState(seed)
         p, v = _draw(world, self._rng, (1, 2), world.start)
-        self.state, self._pace = torch.from_numpy(np.concatenate([p, v], 1)[0]), np.abs(v)   # y, x in px, vy, vx in px/frame, now
-        self._frames, self._states = render(world, np.zeros((0, 2))), np.zeros((0, 4), np.float32)   # what is planned
-
-    def next(self,
-        n:int=1, # Frames
-    )->tuple:    # frames (n, H, W) and states (n, 4), as in `simulate`
-        "The next frames."
-        if (missing := check_whole("n", n, 1) - len(self._states)) > 0: self._plan(missing)
-        (frames, self._frames), (states, self._states) = ((x[:n], x[n:]) for x in (self._frames, self._states))
-        self.state = torch.from_numpy(states[-1].copy())
-        return torch.from_numpy(frames), torch.from_numpy(states)
+        # y, x in px, vy, vx in px/frame
+        self.state = torch.from_numpy(np.concatenate([p, v], 1)[0])
+        self._pace = np.abs(v)
+        # what is planned
+        self._frames = render(world, np.zeros((0, 2)))
+        self._states = np.zeros((0, 4), np.float32)
 
     @property
-    def broken_for(self): return len(self._states)   # frames until it is mended; 0 where nothing is broken
+    def broken_for(self):
+        "Frames until it is mended; 0 where nothing is broken."
+        return len(self._states)
 
-    def peek(self,
-        n:int, # Frames
-    )->Tensor: # Their states, (n, 4), as long as nobody breaks anything
-        "What `next` would bring; nothing is drawn, and nothing changes."
-        more = n-self.broken_for
-        return torch.from_numpy(np.concatenate([self._states, self._onwards(more)]) if more > 0 else self._states[:n].copy())
+# %% ../nbs/12_breaks.ipynb #5aa940be
+@patch
+def _mended(self:Reality, state):
+    "Position and velocity, (1, 2) each, of a logo at `state` that is whole again."
+    p, v = (x[None] for x in np.split(state, 2))
+    return p.clip(self.world.lo, self.world.hi), np.copysign(self._pace, v)
 
-    def _onwards(self, n):
-        "States (n, 4) after whatever is planned, when all is mended."
-        p, v = self._mended(self._states[-1] if len(self._states) else self.state.numpy())
-        return _roll(self.world, p, v, n)[0]
+@patch
+def _onwards(self:Reality, n):
+    "States (n, 4) after whatever is planned, when all is mended."
+    last = self._states[-1] if len(self._states) else self.state.numpy()
+    return _roll(self.world, *self._mended(last), n)[0]
 
-    def _mended(self, state):
-        p, v = (x[None] for x in np.split(state, 2))
-        return p.clip(self.world.lo, self.world.hi), np.copysign(self._pace, v)
+# %% ../nbs/12_breaks.ipynb #8e777a7d
+@patch
+def next(self:Reality,
+    n:int=1, # Frames
+)->tuple:    # frames (n, H, W) and states (n, 4), as in `simulate`
+    "The next frames."
+    missing = check_whole("n", n, 1) - len(self._states)
+    if missing > 0:
+        states = self._onwards(missing)
+        self._frames = np.concatenate([self._frames, render(self.world, states[:, :2])])
+        self._states = np.concatenate([self._states, states])
+    frames, self._frames = self._frames[:n], self._frames[n:]
+    states, self._states = self._states[:n], self._states[n:]
+    self.state = torch.from_numpy(states[-1].copy())
+    return torch.from_numpy(frames), torch.from_numpy(states)
 
-    def _plan(self, n):
-        states = self._onwards(n)
-        self._frames, self._states = np.concatenate([self._frames, render(self.world, states[:, :2])]), np.concatenate([self._states, states])
+@patch
+def peek(self:Reality,
+    n:int, # Frames
+)->Tensor: # Their states, (n, 4), as long as nobody breaks anything
+    "What `next` would bring; nothing is drawn, and nothing changes."
+    more = n-self.broken_for
+    if more <= 0: return torch.from_numpy(self._states[:n].copy())
+    return torch.from_numpy(np.concatenate([self._states, self._onwards(more)]))
 
 # %% ../nbs/12_breaks.ipynb #32376236
 @patch
 def strike(self:Reality,
-    kind:str,              # One of VIOLATIONS
-    magnitude:float=None,  # In the violation's unit, or None for its default
-    lasting:int=64,        # Frames until it is mended; a freeze that is longer takes its time
-)->int:                    # Frames until a camera could tell; 1 for the next one
-    "Break reality at the next frame (or mid-air moment, or wall); ValueError as from `inject`, or while it is broken already, and nothing happens."
+    kind:str,             # One of VIOLATIONS
+    magnitude:float=None, # In the violation's unit, or None for its default
+    lasting:int=64,       # Frames until it is mended; a longer freeze takes its time
+)->int:                   # Frames until a camera could tell; 1 for the next one
+    "Break reality as soon as it can be. Raises ValueError as `inject` does, or while it is broken."
     violation, m = _check_violation(self.world, kind, magnitude)
-    if self.broken_for: raise wrong("strike", f"another violation, {self.broken_for} frames before the last one is mended", "one at a time")
+    if self.broken_for:
+        came = f"another violation, {self.broken_for} frames before the last one is mended"
+        raise wrong("strike", came, "one at a time")
+
     p, v = self._mended(self.state.numpy())
     clean = _roll(self.world, p.copy(), v.copy(), 64)
     at = _strike_times(clean, 1, violation.mid_air) - (not violation.mid_air)
     length = int(at[0]) + max(check_whole("lasting", lasting, 1), m if violation.holds else 0)
     frames, states = _broken(self.world, self._rng, violation, m, p, v, at, length)
+
     unbroken = render(self.world, _roll(self.world, p.copy(), v.copy(), length)[..., :2])
-    onset = _first_difference(frames, unbroken, f"{kind}, magnitude {m}", "another magnitude, or a longer time")
+    cure = "another magnitude, or a longer time"
+    onset = _first_difference(frames, unbroken, f"{kind}, magnitude {m}", cure)
     self._frames, self._states = frames[0], states[0]
     return int(onset[0]) + 1
