@@ -198,7 +198,7 @@ def inject(
     at:int=24,            # Earliest frame to strike
     seed:int=0,           # Also the seed of the clean twins, as in `simulate`
 )->tuple:                 # Injected, and the first frame that differs from the twin, int64 (n,)
-    "Episodes that break, beside clean twins. Raises ValueError for unknown ones."
+    "Break episodes, each beside its clean twin. Raises ValueError if it could not be seen."
     _check_counts(world, seed, n=n, length=length, at=at)
     violation, m = _check_violation(world, kind, magnitude)
     if at >= length: raise wrong("at", at, f"a frame before the end of {length}")

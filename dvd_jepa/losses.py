@@ -11,6 +11,7 @@ import math
 from typing import NamedTuple
 
 import torch
+from fastcore.basics import patch
 from torch import Tensor, nn
 
 from .config import Config
@@ -48,19 +49,20 @@ def epps_pulley(
     x:Tensor,       # Samples, one a column, (B, M)
     reach:float=5., # The integral is cut off there
     knots:int=9,    # Of the trapezoid rule, from 0 on
-)->Tensor:          # (M,), ≥ 0; about one for standard Gaussian columns, of the order of B for others
-    "How far each column is from a sample of the standard normal distribution (Epps & Pulley 1983)."
-    t = torch.linspace(0, reach, knots)
-    normal, tx = (-t**2/2).exp(), x[..., None]*t                                                # (K,), (B, M, K)
-    distance = (tx.cos().mean(0)-normal).square() + tx.sin().mean(0).square()                   # (M, K)
+)->Tensor:          # (M,), ≥ 0; about 1 for standard Gaussian columns, of the order of B for others
+    "How far each column is from a standard normal sample (Epps & Pulley 1983)."
+    t = torch.linspace(0, reach, knots)                                         # (K,)
+    normal = (-t**2/2).exp()
+    tx = x[..., None]*t                                                         # (B, M, K)
+    distance = (tx.cos().mean(0)-normal).square() + tx.sin().mean(0).square()   # (M, K)
     return 2*len(x)*torch.trapezoid(distance*normal, t)
 
 def sigreg_loss(
     z:Tensor,       # Latents, (B, D)
     slices:int=64,  # Random directions to look from, drawn anew at each call
 )->Tensor:          # Scalar ≥ 0
-    "Sketched isotropic Gaussian regularisation: the mean Epps-Pulley statistic over random directions (LeJEPA, alg. 1)."
-    directions = nn.functional.normalize(torch.randn(z.shape[-1], slices), dim=0)               # (D, M)
+    "Mean Epps-Pulley statistic over random directions (LeJEPA, alg. 1)."
+    directions = nn.functional.normalize(torch.randn(z.shape[-1], slices), dim=0)   # (D, M)
     return epps_pulley(z @ directions).mean()
 
 # %% ../nbs/22_losses.ipynb #79bb98aa
@@ -88,10 +90,14 @@ def contrastive_loss(
 )->Tensor:            # Scalar ≥ 0
     "How hard is it to tell the future that came from all others (CPC, eq. 4)?"
     z_hat, z_next = z_hat.flatten(0, -2), z_next.flatten(0, -2)
-    each = nn.functional.cross_entropy(-torch.cdist(z_hat, z_next).square()/2, torch.arange(len(z_hat)), reduction="none")
+    scores = -torch.cdist(z_hat, z_next).square()/2
+    own = torch.arange(len(z_hat))
+    each = nn.functional.cross_entropy(scores, own, reduction="none")
     return each.mean() if sure is None else (sure.flatten()*each).sum()/sure.sum()
 
 # %% ../nbs/22_losses.ipynb #8c2a9fb0
+CONTRAST_REACH = 16   # frames; asked about further futures it punishes honest uncertainty
+
 def jepa_loss(
     z:Tensor,           # Online latents of the observations, (B, D)
     z_hat:Tensor,       # Predicted latents, (B, D); with several lags (B, M, D)
@@ -100,20 +106,23 @@ def jepa_loss(
     lags:Tensor=None,   # Lag of each prediction, (B, M), frames; None: all are one frame ahead
     progress:float=1.0, # Share of the training that has passed, in [0, 1]
 )->tuple:               # Total, and a dict of its parts as they entered it
-    "Prediction + what `config.anti_collapse` asks of the spread + a contrastive term; invariants are trusted at any lag."
-    turning, reach = config.latent - config.invariants, reach_at(progress, config.reach)
+    "Prediction, what `config.anti_collapse` asks of the spread, and a contrastive term."
+    turning = config.latent - config.invariants
+    reach = reach_at(progress, config.reach)
     sure = trust(lags, reach) if lags is not None and reach else None
-    parts = dict(prediction=prediction_loss(z_hat[..., :turning], z_next[..., :turning], sure))
-    if config.spread in ("var", "vicreg"): parts["variance"] = config.variance_weight*variance_loss(z)
-    if config.invariants: parts["invariance"] = prediction_loss(z_hat[..., turning:], z_next[..., turning:])
+    moves = z_hat[..., :turning], z_next[..., :turning]
+    stays = z_hat[..., turning:], z_next[..., turning:]
+
+    parts = dict(prediction=prediction_loss(*moves, sure))
+    if config.spread in ("var", "vicreg"):
+        parts["variance"] = config.variance_weight*variance_loss(z)
+    if config.invariants: parts["invariance"] = prediction_loss(*stays)   # trusted at any lag
     if config.spread == "vicreg": parts["covariance"] = config.covariance_weight*covariance_loss(z)
     if config.spread == "sigreg": parts["sigreg"] = config.sigreg_weight*sigreg_loss(z)
     if weight := config.contrast_weight*(1-progress):
         near = sure if sure is None else trust(lags, min(reach, CONTRAST_REACH))
-        parts["contrast"] = weight*contrastive_loss(z_hat[..., :turning], z_next[..., :turning], near)
+        parts["contrast"] = weight*contrastive_loss(*moves, near)
     return sum(parts.values()), parts
-
-CONTRAST_REACH = 16   # frames; asked about further futures it punishes honest uncertainty
 
 # %% ../nbs/22_losses.ipynb #f5ebef87
 class CollapseReading(NamedTuple):
@@ -122,13 +131,17 @@ class CollapseReading(NamedTuple):
     rank:float       # Effective rank, in [1, D]
     spectrum:Tensor  # Singular values of the centred latents, largest first, as shares, (D,)
     isotropy:float   # In [1/D, 1]
-    r2:dict          # Label → share of its variance that a line reads; without labels, or with too few rows to say, empty
-    growth:float     # Mean std now over that of half way back; None where that is too early to say
+    r2:dict          # Label → share of its variance that a line reads; may be empty
+    growth:float     # Mean std over that of half way back; None where it is too early to say
     diagnosis:str    # Plain words, from `diagnose`
-    def __repr__(self):
-        read = "".join(f", {name} R² {value:.2f}" for name,value in self.r2.items())
-        return f"{self.diagnosis} (std {self.std.mean():.3g}, rank {self.rank:.1f} of {len(self.std)}, isotropy {self.isotropy:.2f}{read})"
 
+    def __repr__(self):
+        rank = f"rank {self.rank:.1f} of {len(self.std)}"
+        read = "".join(f", {name} R² {value:.2f}" for name,value in self.r2.items())
+        size = f"std {self.std.mean():.3g}, {rank}, isotropy {self.isotropy:.2f}{read}"
+        return f"{self.diagnosis} ({size})"
+
+# %% ../nbs/22_losses.ipynb #28fc63ae
 def diagnose(
     std:float,         # Mean std
     rank:float,        # Effective rank
@@ -138,12 +151,16 @@ def diagnose(
     size:float=0.,     # Root mean square of the latents, their means included
 )->str:
     "Plain words for a reading."
-    lost, apart = [name for name,read in (r2 or {}).items() if read < .5], std*dimensions**.5
-    if apart < max(.05, .001*size*dimensions**.5) and not (r2 and not lost): return "complete collapse"
+    lost = [name for name,read in (r2 or {}).items() if read < .5]
+    near = max(.05, .001*size*dimensions**.5)
+    if std*dimensions**.5 < near and not (r2 and not lost): return "complete collapse"
+
     found = []
-    if dimensions > 1 and rank < max(1.5, dimensions/8): found.append(f"dimensional collapse: rank {rank:.0f} of {dimensions}")
+    if dimensions > 1 and rank < max(1.5, dimensions/8):
+        found.append(f"dimensional collapse: rank {rank:.0f} of {dimensions}")
     if lost: found.append(f"lost state: {', '.join(lost)} can't be read")
-    if growth and not 1/1.5 < growth < 1.5: found.append(f"scale drift: std × {growth:.2g} since half way")
+    if growth and not 1/1.5 < growth < 1.5:
+        found.append(f"scale drift: std × {growth:.2g} since half way")
     return "; ".join(found) or "healthy"
 
 # %% ../nbs/22_losses.ipynb #b3ac669f
@@ -151,73 +168,103 @@ class CollapseMeter:
     "Watches latents, batch by batch, and says whether they collapse."
     def __init__(self,
         names=("y", "x", "vy", "vx"), # What the labels are called, if there are any
-        memory:int=4096,              # Rows after which a batch's weight has fallen to 1/e; for lines to be read, at least 8 D
+        memory:int=4096, # Rows until a batch's weight has fallen to 1/e; lines need at least 8 D
     ):
         self.names, self.memory = tuple(names), check_whole("memory", memory, 2)
-        self.seen, self.log, self._sums = 0, [], None    # rows so far; (rows, mean std) now and then; sums of products
+        self.seen = 0       # rows so far
+        self.log = []       # (rows, mean std) now and then
+        self._sums = None   # sums of products
 
-    @torch.no_grad()
-    def update(self,
-        z,           # Latents, (..., D), two rows or more; of an odd number the last isn't counted
-        labels=None, # What is true of each, (..., len(names))
-    ):
-        "Take in a batch; ValueError for NaN, or for another shape than before."
-        rows = self._rows(z, labels)                                      # (B, 1+D+S), the first column of ones
-        if self._sums is None:
-            self._origin = rows.mean(0)                                   # near the origin, sums of squares lose no digits
-            self._origin[0] = 0
-            self._sums = torch.zeros(2, rows.shape[1], rows.shape[1], dtype=torch.double)
-        halves = (rows[:len(rows)//2*2]-self._origin).view(2, -1, rows.shape[1])
-        self._sums.mul_(math.exp(-len(rows)/self.memory)).baddbmm_(halves.mT, halves)
-        self.seen += len(rows)
-        if not self.log or self.seen > 1.05*self.log[-1][0]: self.log.append((self.seen, self._std().mean().item()))
-
-    def _rows(self, z, labels):
-        z = as_latents(z, self.latent if self._sums is not None else (getattr(z, "shape", ()) or (0,))[-1])
-        if self._sums is not None and (labels is None) == self.labelled: raise wrong("labels", "none" if labels is None else "some", "them always or never")
-        self.labelled, z, columns = labels is not None, z.reshape(-1, z.shape[-1]), []
-        if len(z) < 2: raise wrong("latents", f"{len(z)} rows", "at least two")
-        if self.labelled:
-            y = as_latents(labels, len(self.names), f"labels ({', '.join(self.names)})").reshape(-1, len(self.names))
-            if len(y) != len(z): raise wrong("labels", f"{len(y)} rows", f"one for each of {len(z)} latents")
-            columns = [y]
-        self.latent = z.shape[1]
-        return torch.cat([torch.ones(len(z), 1), z, *columns], 1).double()
-
-    def _std(self): return _moments(self._sums.sum(0))[1].diagonal()[:self.latent].clamp_min(0).sqrt()
-
-    def read(self)->CollapseReading:
-        "The figures of the latest rows, and what they mean; ValueError before the first `update`. Nothing changes by reading."
-        if self._sums is None: raise ValueError("CollapseMeter: nothing to read yet; call update(z) first")
-        d, (mean, cov) = self.latent, _moments(self._sums.sum(0))
-        variances, std = torch.linalg.eigvalsh(cov[:d, :d]).clamp_min(0).flip(0), self._std()
-        total = variances.sum()
-        share, rank = shares(variances.sqrt()), rank_of(variances.sqrt()).item()
-        isotropy = (total**2/(d*variances.square().sum())).item() if total > 0 else 1/d
-        size = ((mean[:d]+self._origin[1:d+1]).square() + std**2).mean().sqrt().item()
-        r2, growth = _read_by_a_line(*self._sums, d, self.names), self._growth(std.mean().item())
-        words, rows = diagnose(std.mean().item(), rank, d, r2, growth, size), int(self._sums[:, 0, 0].sum())
-        if rows < 2*d: words = f"too few rows to say: {rows} of {2*d}"
-        elif self.labelled and not r2: words += f"; labels not read: {rows} rows of {8*d}"
-        return CollapseReading(std.float(), rank, share.float(), isotropy, r2, growth, words)
+    def _std(self):
+        variances = _moments(self._sums.sum(0))[1].diagonal()[:self.latent]
+        return variances.clamp_min(0).sqrt()
 
     def _growth(self, std):
         if self.seen < 2*self.memory: return None
         before = min(self.log, key=lambda entry: abs(entry[0]-self.seen/2))[1]
         return std/before if before > 0 else None
 
-def _moments(sums):                                                       # sums of products (1+K, 1+K), whose first column is of ones
+# %% ../nbs/22_losses.ipynb #4c5b1da9
+@patch
+@torch.no_grad()
+def update(self:CollapseMeter,
+    z,           # Latents, (..., D), two rows or more; of an odd number the last isn't counted
+    labels=None, # What is true of each, (..., len(names))
+):
+    "Take in a batch. Raises ValueError for NaN, or for another shape than before."
+    rows = self._rows(z, labels)   # (B, 1+D+S), the first column of ones
+    width = rows.shape[1]
+    if self._sums is None:
+        # near the origin, sums of squares lose no digits
+        self._origin = rows.mean(0)
+        self._origin[0] = 0
+        self._sums = torch.zeros(2, width, width, dtype=torch.double)
+
+    halves = (rows[:len(rows)//2*2]-self._origin).view(2, -1, width)
+    self._sums.mul_(math.exp(-len(rows)/self.memory)).baddbmm_(halves.mT, halves)
+    self.seen += len(rows)
+    if not self.log or self.seen > 1.05*self.log[-1][0]:
+        self.log.append((self.seen, self._std().mean().item()))
+
+# %% ../nbs/22_losses.ipynb #4e959174
+@patch
+def _rows(self:CollapseMeter, z, labels):
+    "Ones, latents and labels side by side, (B, 1+D+S)."
+    known = self._sums is not None
+    z = as_latents(z, self.latent if known else (getattr(z, "shape", ()) or (0,))[-1])
+    if known and (labels is None) == self.labelled:
+        raise wrong("labels", "none" if labels is None else "some", "them always or never")
+    z = z.reshape(-1, z.shape[-1])
+    if len(z) < 2: raise wrong("latents", f"{len(z)} rows", "at least two")
+
+    self.labelled, self.latent = labels is not None, z.shape[1]
+    columns = [torch.ones(len(z), 1), z]
+    if self.labelled:
+        name = f"labels ({', '.join(self.names)})"
+        y = as_latents(labels, len(self.names), name).reshape(-1, len(self.names))
+        if len(y) != len(z):
+            raise wrong("labels", f"{len(y)} rows", f"one for each of {len(z)} latents")
+        columns.append(y)
+    return torch.cat(columns, 1).double()
+
+# %% ../nbs/22_losses.ipynb #8a9a83b6
+def _moments(sums):
+    "Mean (K,) and covariance (K, K), from sums of products (1+K, 1+K) whose first column is ones."
     n, mean = sums[0, 0], sums[0, 1:]/sums[0, 0]
     return mean, (sums[1:, 1:]-n*mean.outer(mean))/(n-1).clamp_min(1e-9)
 
 def _read_by_a_line(fit, score, d, names):
-    "Ridge regression from sums of products, scored on other such sums: label → R², of those that vary; none where the rows are too few to say."
+    "Label → R² of a ridge regression on one set of sums, scored on another; of labels that vary."
     if fit.shape[1] == 1+d or fit[0, 0] < 4*d: return {}
     (mean, cov), (_, new_cov) = _moments(fit), _moments(score)
     weight = ridge_weights(cov[:d, :d], cov[:d, d:], 1e-6)
-    line = torch.cat([(mean[d:]-mean[:d]@weight)[None], weight, -torch.eye(len(names), dtype=cov.dtype)])   # row @ line = what it reads - what is true
-    errors, variances = (line*(score@line)).sum(0)/(score[0, 0]-1), new_cov.diagonal()[d:]
-    return {name: 1-e/v for name,e,v in zip(names, errors.tolist(), variances.tolist()) if v > 1e-12}
+    offset = (mean[d:]-mean[:d]@weight)[None]
+    # row @ line = what it reads - what is true
+    line = torch.cat([offset, weight, -torch.eye(len(names), dtype=cov.dtype)])
+    errors = ((line*(score@line)).sum(0)/(score[0, 0]-1)).tolist()
+    variances = new_cov.diagonal()[d:].tolist()
+    return {name: 1-e/v for name,e,v in zip(names, errors, variances) if v > 1e-12}
+
+# %% ../nbs/22_losses.ipynb #55774cc6
+@patch
+def read(self:CollapseMeter)->CollapseReading:
+    "Figures of the latest rows, and what they mean. Raises ValueError before the first `update`."
+    if self._sums is None:
+        raise ValueError("CollapseMeter: nothing to read yet; call update(z) first")
+    d = self.latent
+    mean, cov = _moments(self._sums.sum(0))
+    variances = torch.linalg.eigvalsh(cov[:d, :d]).clamp_min(0).flip(0)
+    values, total = variances.sqrt(), variances.sum()
+    isotropy = (total**2/(d*variances.square().sum())).item() if total > 0 else 1/d
+
+    std, rank = self._std(), rank_of(values).item()
+    size = ((mean[:d]+self._origin[1:d+1]).square() + std**2).mean().sqrt().item()
+    r2, growth = _read_by_a_line(*self._sums, d, self.names), self._growth(std.mean().item())
+    words = diagnose(std.mean().item(), rank, d, r2, growth, size)
+    rows = int(self._sums[:, 0, 0].sum())
+    if rows < 2*d: words = f"too few rows to say: {rows} of {2*d}"
+    elif self.labelled and not r2: words += f"; labels not read: {rows} rows of {8*d}"
+    return CollapseReading(std.float(), rank, shares(values).float(), isotropy, r2, growth, words)
 
 # %% ../nbs/22_losses.ipynb #732ce783
 __getattr__ = moved(__name__, stats="latent_std effective_rank")
