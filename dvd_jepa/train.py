@@ -29,128 +29,159 @@ from .world import WORLDS, World
 # %% ../nbs/23_train.ipynb #8c9910fc
 class Step(NamedTuple):
     "What a progress hook sees."
-    phase:str    # "jepa", "decoder" or "probe"
-    step:int     # From 1
-    steps:int    # Of so many
-    loss:float   # This batch's loss
-    parts:dict   # Its named parts
-    std:float    # Mean latent std of the batch, or None where no latent is trained
-    rank:float   # Its effective rank, or None
+    phase:str          # "jepa", "decoder" or "probe"
+    step:int           # From 1
+    steps:int          # Of so many
+    loss:float         # This batch's loss
+    parts:dict         # Its named parts
+    std:float          # Mean latent std of the batch, or None where no latent is trained
+    rank:float         # Its effective rank, or None
     diagnosis:str=None # What a `CollapseMeter` says of the latest batches, or None
+
+def _look(phase, step, steps, loss, parts, z, meter):
+    std = None if z is None else latent_std(z).mean().item()
+    rank = None if z is None else effective_rank(z).item()
+    parts = {k: float(v.detach() if isinstance(v, Tensor) else v) for k,v in parts.items()}
+    return Step(phase, step, steps, loss.item(), parts, std, rank, meter and meter.read().diagnosis)
 
 # %% ../nbs/23_train.ipynb #6721929d
 def train(
-    params,                 # What Adam may change
-    loss_fn:Callable,       # Share of the steps that has passed → (loss, parts, z or None)
-    steps:int,              # Optimizer steps
-    lr:float,               # Adam's step size; the largest one of a schedule
-    phase:str="jepa",       # Name for the hook
-    after:Callable=None,    # Called after each optimizer step
-    on_step:Callable=None,  # Called with a Step every `every` steps and at the last
-    every:int=None,         # Steps between two looks; None for 50, or so many that there are 50 looks in a long run
-    schedule:str="constant",# "constant", or "one-cycle": the step size goes up, then down to nothing; long gradients are cut to 5
-    meter:CollapseMeter=None# Which `loss_fn` shows its latents to
+    params,                  # What Adam may change
+    loss_fn:Callable,        # Share of the steps that has passed → (loss, parts, z or None)
+    steps:int,               # Optimizer steps
+    lr:float,                # Adam's step size; the largest one of a schedule
+    phase:str="jepa",        # Name for the hook
+    after:Callable=None,     # Called after each optimizer step
+    on_step:Callable=None,   # Called with a Step every `every` steps and at the last
+    every:int=None,          # Steps between two looks; None for 50, or more where a run is long
+    schedule:str="constant", # Or "one-cycle": the step size goes up, then down to nothing
+    meter:CollapseMeter=None # Which `loss_fn` shows its latents to
 ):
-    "The training loop; FloatingPointError if the loss stops being a number."
-    params, cycle, every = list(params), schedule == "one-cycle" and steps >= 10, every or max(50, steps//50)
-    optimizer = torch.optim.Adam(params, lr, fused=cycle or None)
-    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps, pct_start=.35) if cycle else None
+    "The training loop. Raises FloatingPointError if the loss stops being a number."
+    params, every = list(params), every or max(50, steps//50)
+    optimizer, cycle = _optimizer(params, lr, steps, schedule)
     for step in range(1, steps+1):
         loss, parts, z = loss_fn((step-1)/steps)
-        if not loss.isfinite(): raise FloatingPointError(f"{phase}: the loss is {loss.item()} at step {step} of {steps}; try a smaller step size")
+        _check_finite(loss, f"at step {step} of {steps}", phase)
         optimizer.zero_grad()
         loss.backward()
         if cycle: nn.utils.clip_grad_norm_(params, 5.)
         optimizer.step()
         if cycle: cycle.step()
         if after: after()
-        if on_step and (step % every == 0 or step == steps): on_step(_look(phase, step, steps, loss, parts, z, meter))
+        if on_step and (step % every == 0 or step == steps):
+            on_step(_look(phase, step, steps, loss, parts, z, meter))
 
-def _look(phase, step, steps, loss, parts, z, meter):
-    meters = (None, None) if z is None else (latent_std(z).mean().item(), effective_rank(z).item())
-    return Step(phase, step, steps, loss.item(), {k: float(v.detach() if isinstance(v, Tensor) else v) for k,v in parts.items()}, *meters, meter and meter.read().diagnosis)
+# %% ../nbs/23_train.ipynb #44b2d526
+def _optimizer(params, lr, steps, schedule):
+    "Adam, and the schedule of its step size or None."
+    if schedule != "one-cycle" or steps < 10: return torch.optim.Adam(params, lr), None
+    optimizer = torch.optim.Adam(params, lr, fused=True)
+    one_cycle = torch.optim.lr_scheduler.OneCycleLR
+    return optimizer, one_cycle(optimizer, lr, total_steps=steps, pct_start=.35)
+
+def _check_finite(loss, when, phase):
+    if loss.isfinite(): return
+    advice = "try a smaller step size"
+    raise FloatingPointError(f"{phase}: the loss is {loss.item()} {when}; {advice}")
 
 # %% ../nbs/23_train.ipynb #4e33b5aa
 def train_jepa(
     model:WorldModel,
     obs:Observations,
     on_step:Callable=None,
-    loss:Callable=jepa_loss, # (z, z_hat, z_next, config) → total, parts; where `config.lags` > 1, also lags=, progress=
-    truth:Tensor=None,       # For the meter alone: true states at the newest frame of each observation but the last of each episode, (N, 4)
+    loss:Callable=jepa_loss, # As `jepa_loss`; lags= and progress= come along where `config.lags` > 1
+    truth:Tensor=None,       # For the meter alone: states at each observation's newest frame, (N, 4)
 ):
-    "Train online encoder and predictor; the target follows. Without `train_encoder` the predictor alone learns."
+    "Train online encoder, if `train_encoder`, and predictor; the target follows."
     c, meter = model.config, CollapseMeter()
     if not c.train_encoder: _standardise(model, obs)
+
     def loss_fn(progress):
         rows = torch.randint(0, len(obs)-c.lags*obs.n, (c.batch,))
-        with torch.set_grad_enabled(c.train_encoder): z = model.online(obs[rows])    # (B, D)
+        with torch.set_grad_enabled(c.train_encoder): z = model.online(obs[rows])   # (B, D)
         z_hat, z_next, how = _futures(model, obs, rows, z, progress)
         meter.update(z.detach(), None if truth is None else truth[rows])
         return *_total_and_parts(loss(z, z_hat, z_next, c, **how)), z.detach()
-    learns = [*(model.online.parameters() if c.train_encoder else ()), *model.predictor.parameters()]
-    follow = model.update_target if c.train_encoder else None
+
+    learns, follow = [*model.predictor.parameters()], None
+    if c.train_encoder: learns, follow = [*model.online.parameters(), *learns], model.update_target
     train(learns, loss_fn, c.steps, c.lr, "jepa", follow, on_step, schedule=c.schedule, meter=meter)
 
+# %% ../nbs/23_train.ipynb #8caa5a31
 def _futures(model, obs, rows, z, progress):
-    "What the predictor says and what it should have said, one frame ahead (B, D) or at some lags (B, M, D). Whose latents these are, `config.goal` says."
-    c, goal = model.config, model.target if model.config.goal == "ema" else model.online
+    "What the predictor says and what `config.goal` says: (B, D) a frame ahead, (B, M, D) at lags."
+    c = model.config
+    goal = model.target if c.goal == "ema" else model.online
     lags = torch.ones((), dtype=torch.long) if c.lags == 1 else _random_lags(c)
     later = rows + obs.n if c.lags == 1 else rows[:, None] + obs.n*lags
     with torch.set_grad_enabled(c.goal == "free" and c.train_encoder): z_next = goal(obs[later])
     if c.lags == 1: return model.predictor.roll(z, 1), z_next, dict()
     return model.predictor.roll(z[:, None], lags), z_next, dict(lags=lags, progress=progress)
 
-def _random_lags(c): return torch.exp(torch.rand(c.batch, c.targets)*torch.tensor(c.lags).log()).round().long()   # (B, M)
+def _random_lags(c):
+    "Whole lags, (B, M), whose logarithms are uniform."
+    logs = torch.rand(c.batch, c.targets)*torch.tensor(c.lags).log()
+    return torch.exp(logs).round().long()
+
+def _total_and_parts(came):
+    if isinstance(came, tuple) and len(came) == 2:
+        if isinstance(came[0], Tensor) and isinstance(came[1], dict): return came
+    expected = "one that returns (total, parts): a scalar tensor, and a dict of its named parts"
+    raise wrong("loss", f"one that returns a {type(came).__name__}", expected)
 
 # %% ../nbs/23_train.ipynb #38580e86
-def _total_and_parts(came):
-    if isinstance(came, tuple) and len(came) == 2 and isinstance(came[0], Tensor) and isinstance(came[1], dict): return came
-    raise wrong("loss", f"one that returns a {type(came).__name__}", "one that returns (total, parts): a scalar tensor, and a dict of its named parts")
-
 @torch.no_grad()
 def _standardise(model, obs):
-    "Bring the outputs of an encoder that won't learn to mean 0 and std 1 over `obs`, so that what reads it has something to hold on to."
-    if layers_of(model.online) is None: raise wrong("train_encoder", "False, with an encoder of your own", "True, or the library's encoder")
-    z, last = _latents(model, obs, _readable(obs)), model.online[-1]   # the target still says what the online encoder says
-    last.weight.div_(z.std(0)[:, None]), last.bias.sub_(z.mean(0)).div_(z.std(0))
+    "Bring the outputs of an encoder that won't learn to mean 0 and std 1 over `obs`."
+    if layers_of(model.online) is None:
+        came = "False, with an encoder of your own"
+        raise wrong("train_encoder", came, "True, or the library's encoder")
+    z = _latents(model, obs, _readable(obs))   # the target still says what the online encoder says
+    last = model.online[-1]
+    last.weight.div_(z.std(0)[:, None])
+    last.bias.sub_(z.mean(0)).div_(z.std(0))
     model.target.load_state_dict(model.online.state_dict())
 
-# %% ../nbs/23_train.ipynb #2d0cd505
 def _readable(obs, most=60_000):
-    "Rows for the readouts: all that have a next one, or, of very many, so many at even distances."
+    "Rows that have a next one; of very many, `most` at even distances."
     n = len(obs)-obs.n
     return torch.arange(n) if n <= most else torch.linspace(0, n-1, most).long()
 
 @torch.no_grad()
-def _latents(model, obs, rows): return torch.cat([model.target(obs[r]) for r in rows.split(30_000)])   # the published table is one piece
+def _latents(model, obs, rows):
+    return torch.cat([model.target(obs[r]) for r in rows.split(30_000)])
 
-def _train_readout(readout, z, wanted, steps, batch_size, lr, phase, on_step, schedule="constant"):
+# %% ../nbs/23_train.ipynb #2d0cd505
+def _train_readout(readout, z, wanted, batch, on_step, **how):
     def loss_fn(progress):
-        batch = torch.randint(0, len(z), (batch_size,))
-        return nn.functional.mse_loss(readout(z[batch]), wanted[batch]), dict(), None
-    train(readout.parameters(), loss_fn, steps, lr, phase, on_step=on_step, schedule=schedule)
+        rows = torch.randint(0, len(z), (batch,))
+        return nn.functional.mse_loss(readout(z[rows]), wanted[rows]), dict(), None
+    train(readout.parameters(), loss_fn, on_step=on_step, **how)
 
 def train_decoder(
     model:WorldModel,
     obs:Observations,
     on_step:Callable=None,
 ):
-    "Attach a decoder and teach it to draw the newest frame of each observation from its frozen latent."
-    c, decoder, seen = model.config, model.add_decoder(), _readable(obs)
-    newest = obs.newest(seen).unflatten(1, model.frame_size)
-    _train_readout(decoder, _latents(model, obs, seen), newest, c.decoder_steps, c.batch, c.decoder_lr, "decoder", on_step, c.schedule)
+    "Attach a decoder and teach it to draw each observation's newest frame from its frozen latent."
+    c, decoder, rows = model.config, model.add_decoder(), _readable(obs)
+    newest = obs.newest(rows).unflatten(1, model.frame_size)
+    how = dict(steps=c.decoder_steps, lr=c.decoder_lr, phase="decoder", schedule=c.schedule)
+    _train_readout(decoder, _latents(model, obs, rows), newest, c.batch, on_step, **how)
 
 # %% ../nbs/23_train.ipynb #d0b9bdf7
 def train_probe(
     model:WorldModel,
     obs:Observations,
-    centres:Tensor,        # True centres at the newest frame of each observation but the last of each episode, (N, 2), px
+    centres:Tensor,        # True centres at the newest frame of each observation, (N, 2), px
     on_step:Callable=None,
 ):
     "Attach a linear probe and fit it on the first `probe_share` of the rows, as published."
-    c, probe, seen = model.config, model.add_probe(), _readable(obs)
-    z, first = _latents(model, obs, seen), int(model.config.probe_share*len(seen))
-    _train_readout(probe, z[:first], centres[seen][:first], c.probe_steps, c.probe_batch, c.probe_lr, "probe", on_step, c.schedule)
+    c, probe, rows = model.config, model.add_probe(), _readable(obs)
+    z, first = _latents(model, obs, rows), int(c.probe_share*len(rows))
+    how = dict(steps=c.probe_steps, lr=c.probe_lr, phase="probe", schedule=c.schedule)
+    _train_readout(probe, z[:first], centres[rows][:first], c.probe_batch, on_step, **how)
 
 # %% ../nbs/23_train.ipynb #c58c5e98
 @torch.no_grad()
@@ -159,43 +190,64 @@ def refine(
     source,            # What it is trained on
     episodes:int=8,    # Clean episodes from the training seed
 ):
-    "Correct a rotor's frequencies in closed form, at lags that double from 64 frames to `config.refine`."
+    "Correct a rotor's frequencies in closed form, at lags that double from 64 to `config.refine`."
     if not hasattr(model.predictor, "frequencies"):
-        raise wrong("refine", f"a predictor of class {type(model.predictor).__name__}", "a RotorPredictor without invariants")
+        came = f"a predictor of class {type(model.predictor).__name__}"
+        raise wrong("refine", came, "a RotorPredictor without invariants")
+
     c, frequencies = model.config, model.predictor.frequencies
-    z = model.encode(source.clips("train", episodes, c.context+2*c.refine, c.seed).frames)
-    u, lag, w = torch.view_as_complex(z.double().unflatten(-1, (-1, 2))), 64, frequencies.double()   # u (n, T, P)
+    clips = source.clips("train", episodes, c.context+2*c.refine, c.seed)
+    z = model.encode(clips.frames).double()
+    u = torch.view_as_complex(z.unflatten(-1, (-1, 2)))   # (n, T, P)
+    w, lag = frequencies.double(), 64
     while lag <= c.refine:
-        turned = (u[:, :-lag].conj()*u[:, lag:]).sum((0, 1))                                         # (P,)
-        w, lag = w + (turned*torch.polar(torch.ones_like(w), -lag*w)).angle()/lag, 2*lag
+        turned = (u[:, :-lag].conj()*u[:, lag:]).sum((0, 1))   # (P,)
+        error = turned*torch.polar(torch.ones_like(w), -lag*w)
+        w = w + error.angle()/lag
+        lag *= 2
     frequencies.copy_(w)
 
+# %% ../nbs/23_train.ipynb #dfbbb3a3
 def _check_refine(config, source):
     "Fixed frequencies are refined where nothing changes its pace, on clips that are long enough."
     if not config.refine: return
     if not getattr(source, "steady", True):
-        raise wrong("world", f"{source.name!r}, where speeds differ", f"one of one speed: {config.recipe!r} learns fixed frequencies (for many speeds there is the recipe 'varied')")
-    extent = source.extent("train")
-    if extent and extent[1] < config.context + 2*config.refine:
-        raise wrong("refine", config.refine, f"0, or clips of at least {config.context+2*config.refine} frames; these have {extent[1]}")
+        learns = f"{config.recipe!r} learns fixed frequencies"
+        expected = f"one of one speed: {learns} (for many speeds there is the recipe 'varied')"
+        raise wrong("world", f"{source.name!r}, where speeds differ", expected)
+    extent, least = source.extent("train"), config.context + 2*config.refine
+    if extent and extent[1] < least:
+        expected = f"0, or clips of at least {least} frames; these have {extent[1]}"
+        raise wrong("refine", config.refine, expected)
 
 # %% ../nbs/23_train.ipynb #ed29f667
-_rotor = Config("rotor", length=96, predictor="rotor", lags=48, schedule="one-cycle", lr=3e-3, batch=128, steps=3000,
-                anti_collapse="ema+vicreg", covariance_weight=.1, refine=4096,
+_rotor = Config("rotor", length=96, predictor="rotor", lags=48, refine=4096,
+                anti_collapse="ema+vicreg", covariance_weight=.1,
+                schedule="one-cycle", lr=3e-3, batch=128, steps=3000,
                 decoder_steps=2500, decoder_lr=3e-3, probe_lr=.1)
 _varied = replace(_rotor, recipe="varied", episodes=2000, length=256, context=8, glimpses=4,
                   encoder_hidden=(240, 128), predictor_hidden=(128,), invariants=20,
-                  lags=192, targets=2, reach=50., contrast_weight=1., anti_collapse="ema+var", variance_weight=2.,
-                  covariance_weight=DEFAULTS["covariance_weight"], batch=128, lr=2e-3, steps=18_000, refine=0,
-                  decoder_steps=4000, decoder_lr=2e-3)
+                  lags=192, targets=2, reach=50., refine=0, contrast_weight=1.,
+                  anti_collapse="ema+var", variance_weight=2.,
+                  covariance_weight=DEFAULTS["covariance_weight"],
+                  lr=2e-3, steps=18_000, decoder_steps=4000, decoder_lr=2e-3)
+
+# %% ../nbs/23_train.ipynb #85beecb3
 RECIPES = {
-    "rotor": _rotor,                                                # The default: a predictor that can only turn
-    "varied": _varied,                                              # Its speed-aware form, for logos of any speed
-    "classic": Config(),                                            # The published recipe
-    "multistep": Config("multistep", length=96, lags=24, targets=2),     # The published network, asked to look further
-    "pure": Config("pure", decoder_steps=0),                        # The published JEPA; it understands and won't draw
-    "watch": replace(_rotor, recipe="watch", noise=.01, drift=.05), # The default, trained through a camera with flaws
-    "untrained": Config("untrained", train_encoder=False),          # A baseline: its encoder never learns
+    # the default: a predictor that can only turn
+    "rotor": _rotor,
+    # its speed-aware form, for logos of any speed
+    "varied": _varied,
+    # the published recipe
+    "classic": Config(),
+    # the published network, asked to look further
+    "multistep": Config("multistep", length=96, lags=24, targets=2),
+    # the published JEPA; it understands and won't draw
+    "pure": Config("pure", decoder_steps=0),
+    # the default, trained through a camera with flaws
+    "watch": replace(_rotor, recipe="watch", noise=.01, drift=.05),
+    # a baseline: its encoder never learns
+    "untrained": Config("untrained", train_encoder=False),
 }
 
 # %% ../nbs/23_train.ipynb #6ebd153a
@@ -203,20 +255,22 @@ def as_config(
     recipe,       # A name in RECIPES, or a Config
     **changes,    # Fields to change; None leaves a field as it is
 )->Config:
-    "Look a recipe up and change some fields; ValueError for unknown names and fields."
+    "Look a recipe up and change some fields. Raises ValueError for unknown names and fields."
     known = f"one of {', '.join(RECIPES)} or a Config"
     if isinstance(recipe, str) and recipe not in RECIPES: raise wrong("recipe", repr(recipe), known)
     config = RECIPES[recipe] if isinstance(recipe, str) else recipe
     if not isinstance(config, Config): raise wrong("recipe", f"a {type(config).__name__}", known)
     if unknown := set(changes) - set(GROUP_OF) - {"recipe"}:
         raise wrong("fit", f"unknown fields {sorted(unknown)}", "fields of Config")
+
     changed = {k: v for k,v in changes.items() if v is not None and v != getattr(config, k)}
-    if how := changed.get("anti_collapse"): changed = _read_by_nobody(how) | changed
-    if set(changed) - {"seed"} and config.recipe in RECIPES: changed.setdefault("recipe", f"{config.recipe}, changed")
+    if how := changed.get("anti_collapse"): changed = _unread(how) | changed
+    if set(changed) - {"seed"} and config.recipe in RECIPES:
+        changed.setdefault("recipe", f"{config.recipe}, changed")
     return replace(config, **changed)
 
-def _read_by_nobody(anti_collapse):
-    "The defaults of weights that this way against collapse doesn't read: what another way had there is forgotten."
+def _unread(anti_collapse):
+    "The weights that this way against collapse doesn't read, at their defaults."
     if anti_collapse not in ANTI_COLLAPSE: return {}
     read = weights_read(Config(anti_collapse=anti_collapse))
     return {name: DEFAULTS[name] for name in set(READ_BY) - set(read)}
@@ -225,49 +279,79 @@ def _read_by_nobody(anti_collapse):
 def home_of(
     of, # A name in RECIPES, a Config, or a WorldModel
 ):      # A source of clips
-    "The source that a recipe is made for, if nobody names another, or that a model was trained on; ValueError where it isn't at hand."
-    if not isinstance(of, WorldModel): return WORLDS["varied" if as_config(of).invariants else "classic"]
+    "The source of a recipe, or a model's own. Raises ValueError if it isn't at hand."
+    if not isinstance(of, WorldModel):
+        return WORLDS["varied" if as_config(of).invariants else "classic"]
     if of.source is not None: return of.source
     if (of.home or {}).get("kind") == "world": return World.of(of.home)
-    was = f"a model that was trained on {of.home['name']!r}, which a checkpoint doesn't hold" if of.home else "a model that was trained on nothing"
+
+    was = "a model that was trained on nothing"
+    if of.home:
+        was = f"a model that was trained on {of.home['name']!r}, which a checkpoint doesn't hold"
     raise wrong("source", was, "the clips handed in, as source=…")
 
 # %% ../nbs/23_train.ipynb #0edda08a
 def fit(
-    recipe="rotor",            # A name in RECIPES, or a Config
-    source=None,               # Where its clips come from: a World or another source, or an array (n, T, H, W) or (n, T, C, H, W); None for the recipe's own, see `home_of`
-    seed:int=None,             # Or None for the recipe's own
-    on_step:Callable=None,     # Called with a Step now and then
-    on_model:Callable=None,    # Called with the model before its first step, for a hook that looks at it while it learns
-    loss:Callable=jepa_loss,   # (z, z_hat, z_next, config) → total, parts; where `config.lags` > 1, also lags=, progress=, as in `jepa_loss`
-    predictor=None,            # "mlp" or "rotor", or Config → nn.Module, latents (..., D) to the next ones; None for the recipe's own
-    encoder=None,              # Config → nn.Module, observations (..., numbers) to latents (..., D); None for the library's
-    decoder=None,              # Config → nn.Module, latents (..., D) to frames (..., H, W); None for the library's
-    world=None,                # The same as source
-    **changes,                 # Further fields of Config to change
+    recipe="rotor",          # A name in RECIPES, or a Config
+    source=None,             # A World, another source, or an array of clips; None for the recipe's
+    seed:int=None,           # Or None for the recipe's own
+    on_step:Callable=None,   # Called with a Step now and then
+    on_model:Callable=None,  # Called with the model before its first step, to watch it learn
+    loss:Callable=jepa_loss, # As `jepa_loss`; lags= and progress= come along where `config.lags` > 1
+    predictor=None,          # "mlp", "rotor", or Config → nn.Module, latents (..., D) to the next
+    encoder=None,            # Config → nn.Module, observations (..., numbers) to latents (..., D)
+    decoder=None,            # Config → nn.Module, latents (..., D) to frames (..., H, W)
+    world=None,              # The same as source
+    **changes,               # Further fields of Config to change
 )->WorldModel:
     "Train a world model; the same recipe, source and seed give the same bits on one machine."
-    if predictor not in (None, "rotor"): changes = dict(refine=0) | changes                # only a rotor's frequencies can be refined
+    # only a rotor's frequencies can be refined
+    if predictor not in (None, "rotor"): changes = dict(refine=0) | changes
     if isinstance(predictor, str): changes, predictor = dict(changes, predictor=predictor), None
-    own = dict(loss=None if loss is jepa_loss else loss, encoder=encoder, predictor=predictor, decoder=decoder)
-    config, source = named(as_config(recipe, seed=seed, **changes), **own), as_source(world if source is None else source)
-    source = home_of(config) if source is None else source
-    config = _as_much_as(config, source)
+    own_loss = None if loss is jepa_loss else loss
+    parts = dict(encoder=encoder, predictor=predictor, decoder=decoder)
+    config = named(as_config(recipe, seed=seed, **changes), loss=own_loss, **parts)
+
+    source = as_source(world if source is None else source)
+    if source is None: source = home_of(config)
+    return _fit(_as_much_as(config, source), source, parts, loss, on_step, on_model)
+
+# %% ../nbs/23_train.ipynb #366f39be
+def named(
+    config:Config,
+    **own,         # What you bring: loss, encoder, predictor, decoder; None for the library's
+)->Config:         # With a recipe that says what is yours
+    "The config under the name of what is trained. Raises ValueError if an own part is missing."
+    for what in ("loss", "encoder", "predictor", "decoder"):
+        text, brought = f"own {what}", own.get(what) is not None
+        if text in config.recipe and not brought:
+            why = f"a checkpoint doesn't hold it, so in Python, {what}=…"
+            raise wrong("recipe", repr(config.recipe), f"its {text} handed in: {why}")
+        if brought and text not in config.recipe:
+            config = replace(config, recipe=f"{config.recipe}, {text}")
+    return config
+
+def _as_much_as(config, source):
+    "A config that says how many clips there are, and how long, where a source has an end."
+    extent = source.extent("train")
+    if extent is None: return config
+    return replace(config, episodes=extent[0], length=extent[1])
+
+# %% ../nbs/23_train.ipynb #ff1f5d66
+def _fit(config, source, parts, loss, on_step, on_model):
+    "One generator feeds everything, in the published order."
     _check_refine(config, source)
     clips = source.clips("train", config.episodes, config.length, config.seed)
-    frames = camera(clips.frames, config.noise, config.drift, config.seed) if config.noise or config.drift else clips.frames
+    frames = clips.frames
+    if config.noise or config.drift:
+        frames = camera(frames, config.noise, config.drift, config.seed)
     obs = Observations(frames, config.context, config.glimpses)
     with one_thread(), seeded(config.seed):
-        model = WorldModel(config, source.shape, encoder, predictor, decoder)
+        model = WorldModel(config, source.shape, **parts)
         model.source, model.home = source, source.about()
         if on_model: on_model(model)
         _train_all(model, obs, clips.states, loss, partial(_remember, model.history, on_step))
     return model.eval()
-
-def _as_much_as(config, source):
-    "A config that says how many clips there are, and how long, where a source has an end."
-    if (extent := source.extent("train")) is None: return config
-    return replace(config, episodes=extent[0], length=extent[1])
 
 def _train_all(model, obs, states, loss, hook):
     c = model.config
@@ -277,24 +361,13 @@ def _train_all(model, obs, states, loss, hook):
     if c.decoder_steps: train_decoder(model, obs, hook)
     if c.probe_steps and truth is not None: train_probe(model, obs, truth[:, :2], hook)
 
-# %% ../nbs/23_train.ipynb #366f39be
-def named(
-    config:Config,
-    **own,         # What the caller brings: loss, encoder, predictor, decoder; None for the library's
-)->Config:         # With a recipe that says what is the caller's own
-    "The config under the name of what is trained; ValueError if it tells of an own part that wasn't handed in."
-    for what in ("loss", "encoder", "predictor", "decoder"):
-        text, brought = f"own {what}", own.get(what) is not None
-        if text in config.recipe and not brought:
-            raise wrong("recipe", repr(config.recipe), f"its {text} handed in: a checkpoint doesn't hold it, so in Python, {what}=…")
-        if brought and text not in config.recipe: config = replace(config, recipe=f"{config.recipe}, {text}")
-    return config
-
+# %% ../nbs/23_train.ipynb #4eb2277c
 def _remember(history, on_step, step):
     history.append(_shortened(step._asdict()))   # it travels with the weights
     if on_step: on_step(step)
 
 def _shortened(x):
+    "Six digits of every number."
     if isinstance(x, dict): return {k: _shortened(v) for k,v in x.items()}
     return float(f"{x:.6g}") if isinstance(x, float) else x
 
