@@ -48,10 +48,15 @@ def visit(address, browser):
 
 def live(tab):
     tab.wait_for_selector(".stage[data-shown]", timeout=30_000)
-    end = time.monotonic()+20
-    while shown(tab) < 20 and time.monotonic() < end: tab.wait_for_timeout(100)
-    assert shown(tab) >= 20
+    until(tab, lambda: shown(tab) >= 20)
     return tab
+
+def until(tab, condition, seconds=60):
+    "Wait until something holds: what a slow processor takes is no defect, what never comes is one."
+    end = time.monotonic()+seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited {seconds} s in vain"
+        tab.wait_for_timeout(100)
 
 def shown(tab): return int(tab.locator(".stage").get_attribute("data-shown") or 0)
 
@@ -92,54 +97,52 @@ def test_inject_rings(visit):
     tab = live(visit())
     assert tab.locator(".stage .alarm").is_hidden()
     tab.get_by_role("button", name="Inject").click()
-    tab.wait_for_selector(".stage .alarm:not([hidden])", timeout=5_000)
+    # both at one moment: the status soon has other news
+    tab.wait_for_function("""() => {
+        const stage = [...document.querySelectorAll('*')].map(e => e.shadowRoot?.querySelector('.stage')).find(Boolean);
+        return !stage.querySelector('.alarm').hidden && stage.querySelector('.status').innerText.includes('Alarm at frame') }""", timeout=30_000)
     keep(tab, "alarm")
-    assert "Alarm at frame" in tab.locator(".stage .status").inner_text()
 
 def test_decoder_off_leaves_no_picture_but_a_latent(visit):
     tab = live(visit())
     assert brightest(tab, "dream") > 50
     tab.get_by_text("Decoder", exact=True).click()
-    tab.wait_for_selector(".stage .blank:not([hidden])", timeout=5_000)
-    tab.wait_for_timeout(800)
-    assert brightest(tab, "dream") == 0 and tab.locator(".stage .dream canvas").evaluate("c => getComputedStyle(c).visibility") == "hidden"
+    tab.wait_for_selector(".stage .blank:not([hidden])", timeout=30_000)
+    until(tab, lambda: brightest(tab, "dream") == 0)
+    assert tab.locator(".stage .dream canvas").evaluate("c => getComputedStyle(c).visibility") == "hidden"
     assert brightest(tab, "reality") > 50
     bars = lambda: tab.locator(".stage .latent canvas").evaluate("c => c.toDataURL()")
     one = bars()
-    tab.wait_for_timeout(300)
-    assert one != bars()                                                             # it understands, and won't draw
+    until(tab, lambda: one != bars())   # it understands, and won't draw
     keep(tab, "decoder-off")
 
 def test_pause_freezes_and_play_goes_on(visit):
     tab = live(visit())
     tab.get_by_role("button", name="Pause").click()
-    tab.get_by_role("button", name="Play").wait_for(timeout=5_000)
-    tab.wait_for_timeout(700)
+    tab.get_by_role("button", name="Play").wait_for(timeout=30_000)
+    tab.wait_for_timeout(1500)
     still = shown(tab)
     tab.wait_for_timeout(800)
     assert shown(tab) == still
     tab.get_by_role("button", name="Play").click()
-    tab.wait_for_timeout(2000)
-    assert shown(tab) > still + 15
+    until(tab, lambda: shown(tab) > still + 15)
 
 def test_dream_ahead_and_compare(visit):
     tab = live(visit())
     tab.get_by_role("button", name="Dream", exact=True).click()
-    tab.wait_for_function("[...document.querySelectorAll('*')].some(e => e.shadowRoot?.querySelector('.status')?.textContent.includes('100 frames ahead the dream is'))", timeout=15_000)
+    tab.wait_for_function("[...document.querySelectorAll('*')].some(e => e.shadowRoot?.querySelector('.status')?.textContent.includes('100 frames ahead the dream is'))", timeout=60_000)
     assert brightest(tab, "dream") > 50 and "frame" in tab.locator(".stage .reality figcaption").inner_text()
     keep(tab, "dream-ahead")
     before = shown(tab)
     tab.get_by_role("button", name="Wake up").click()
-    tab.wait_for_timeout(2500)
-    assert shown(tab) > before + 15
+    until(tab, lambda: shown(tab) > before + 15)
 
 def test_a_page_that_was_hidden_goes_on_where_things_are_now(visit):
     tab = live(visit())
     tab.locator(".stage").evaluate("stage => { stage.player.next -= 1000; }")      # as if two thousand frames had come while nobody looked
     tab.locator(".stage").evaluate("stage => { const p = stage.player, newest = Math.max(...p.queue.keys()); for (let t = newest - 1000; t < newest; t++) if (!p.queue.has(t)) p.queue.set(t, {...p.queue.get(newest), t}); }")
-    tab.wait_for_timeout(1000)
-    behind = tab.locator(".stage").evaluate("stage => Math.max(...stage.player.queue.keys(), stage.player.next) - stage.player.next")
-    assert behind < 60
+    def behind(): return tab.locator(".stage").evaluate("stage => Math.max(...stage.player.queue.keys(), stage.player.next) - stage.player.next")
+    until(tab, lambda: behind() < 60)
 
 @pytest.mark.timed
 def test_two_people_watch_without_disturbing_each_other(visit):
@@ -153,7 +156,7 @@ def test_two_people_watch_without_disturbing_each_other(visit):
 def test_eyes_shut_says_how_far_the_dream_is_off(visit):
     tab = live(visit())
     tab.get_by_text("Eyes open", exact=True).click()
-    tab.wait_for_function("[...document.querySelectorAll('*')].some(e => e.shadowRoot?.querySelector('.status')?.textContent.includes('px off'))", timeout=8_000)
+    tab.wait_for_function("[...document.querySelectorAll('*')].some(e => e.shadowRoot?.querySelector('.status')?.textContent.includes('px off'))", timeout=60_000)
 
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -197,7 +200,7 @@ def test_a_bad_upload_gets_a_sentence(visit, tmp_path):
     bad.write_bytes(b"not weights at all")
     tab.get_by_role("button", name="Bring your own weights").click()
     tab.locator("input[type=file]").set_input_files(bad)
-    tab.get_by_text("holiday.safetensors can't be used").wait_for(timeout=10_000)
+    tab.get_by_text("holiday.safetensors can't be used").wait_for(timeout=30_000)
     keep(tab, "bad-upload")
 
 def test_a_training_is_watched_and_loaded_into_live(visit):
@@ -208,7 +211,7 @@ def test_a_training_is_watched_and_loaded_into_live(visit):
     steps.fill("200"); steps.press("Tab")
     tab.wait_for_timeout(800)
     tab.get_by_role("button", name="Start").click()
-    tab.get_by_role("button", name="Load into Live").wait_for(timeout=90_000)
+    tab.get_by_role("button", name="Load into Live").wait_for(timeout=240_000)
     settled(tab)
     keep(tab, "trained")
     tab.get_by_role("button", name="Load into Live").click()
