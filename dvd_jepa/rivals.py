@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from fastcore.basics import patch
 from torch import Tensor, nn
 
 from .config import Config, config_from_json, config_to_json
@@ -28,36 +29,42 @@ from .train import fit, home_of, train
 
 # %% ../nbs/31_rivals.ipynb #69277ec9
 class Forecaster:
-    "Looks at `context` frames and says which come next. A subclass defines `forecast`, and `encode` if probes shall read it."
+    "Looks at `context` frames and says which come next. A subclass defines `forecast`."
     context = 2      # Frames that it looks at
     source = None    # The source on which it was taught; None: wherever it is tested
     config = None    # The Config it was trained with, if any
 
     def forecast(self,
-        frames,    # Grey levels in [0, 1], (n, T, H, W), T ≥ context; the last `context` of them are looked at
+        frames,    # In [0, 1], (n, T, H, W), T ≥ context; it looks at the last `context` of them
         steps:int, # Frames to foresee
     )->Tensor:     # (n, steps, H, W), grey levels in [0, 1]
         raise NotImplementedError(f"{type(self).__name__} has no forecast(frames, steps)")
 
     def encode(self,
         frames,    # Grey levels in [0, 1], (n, T, H, W), T ≥ context
-    )->Tensor:     # (n, T - context + 1, F), what it keeps of each observation
-        raise NotImplementedError(f"{type(self).__name__} keeps nothing that could be probed: it has no encode(frames)")
+    )->Tensor:     # (n, T - context + 1, F), what it keeps of each observation, for probes
+        keeps = "keeps nothing that could be probed: it has no encode(frames)"
+        raise NotImplementedError(f"{type(self).__name__} {keeps}")
 
-    @torch.no_grad()
-    def surprise(self,
-        frames,     # Grey levels in [0, 1], (n, T, H, W), T > context
-        space=None, # It has only pixels
-    )->Tensor:      # (n, T), grey level²: entry t judges frame t; NaN for the first `context` frames
-        "Error of the forecast one frame ahead, at every frame; ValueError for a forecast of another shape or out of range."
-        if space not in (None, "pixels"): raise wrong("space", repr(space), f"'pixels': {type(self).__name__} has no other")
-        frames, k = as_frames(frames, least=self.context+1), self.context
-        seen, picture = frames.unfold(1, k, 1)[:, :-1].movedim(-1, 2), frames.shape[2:]       # (n, T-k, k, H, W)
-        asked = seen.flatten(0, 1)
-        guess = checked_forecast(self, self.forecast(asked, 1), (len(asked), 1, *picture))
-        off = (guess[:, 0].unflatten(0, seen.shape[:2])-frames[:, k:]).square()
-        error = off.mean(tuple(range(2, off.ndim)))                                           # (n, T-k)
-        return torch.cat([frames.new_full((len(frames), k), float("nan")), error], 1)
+# %% ../nbs/31_rivals.ipynb #92a6cacf
+@patch
+@torch.no_grad()
+def surprise(self:Forecaster,
+    frames,     # Grey levels in [0, 1], (n, T, H, W), T > context
+    space=None, # It has only pixels
+)->Tensor:      # (n, T), grey level²: entry t judges frame t; NaN for the first `context` frames
+    "Error of the forecast one frame ahead, at every frame."
+    if space not in (None, "pixels"):
+        raise wrong("space", repr(space), f"'pixels': {type(self).__name__} has no other")
+    frames, k = as_frames(frames, least=self.context+1), self.context
+    seen = frames.unfold(1, k, 1)[:, :-1].movedim(-1, 2)   # (n, T-k, k, H, W)
+    asked = seen.flatten(0, 1)
+    said = self.forecast(asked, 1)
+    guess = checked_forecast(self, said, (len(asked), 1, *frames.shape[2:]))
+
+    off = (guess[:, 0].unflatten(0, seen.shape[:2])-frames[:, k:]).square()
+    error = off.mean(tuple(range(2, off.ndim)))            # (n, T-k)
+    return torch.cat([frames.new_full((len(frames), k), float("nan")), error], 1)
 
 # %% ../nbs/31_rivals.ipynb #20d1daa5
 class Constant(Forecaster):
@@ -65,37 +72,36 @@ class Constant(Forecaster):
     def __init__(self,
         picture:Tensor, # Grey levels in [0, 1], (H, W)
     ): self.picture = as_frames(picture, ndim=2, name="picture")
+
     def encode(self, frames):
         frames = as_frames(frames, least=self.context)
         return frames.new_zeros(len(frames), frames.shape[1]-self.context+1, 1)
+
     def forecast(self, frames, steps):
-        frames, size = as_frames(frames, least=self.context, size=self.picture.shape), self.picture.shape
+        size = self.picture.shape
+        frames = as_frames(frames, least=self.context, size=size)
         return self.picture.expand(len(frames), check_whole("steps", steps, 1), *size)
 
+# %% ../nbs/31_rivals.ipynb #76d5c54f
 class Persistence(Forecaster):
     "It stays where it is."
-    def encode(self, frames): return as_frames(frames, least=self.context)[:, self.context-1:].flatten(2)
+    def encode(self, frames):
+        return as_frames(frames, least=self.context)[:, self.context-1:].flatten(2)
+
     def forecast(self, frames, steps):
         frames = as_frames(frames, least=self.context)
         return frames[:, -1:].expand(-1, check_whole("steps", steps, 1), *frames.shape[2:])
 
 # %% ../nbs/31_rivals.ipynb #60e66fe6
 class ConstantVelocity(Forecaster):
-    "A tracker that was told the physics: centroids make a velocity, and the world's own rule reflects it at the walls."
+    "A tracker that was told the physics: two centroids make a velocity, the walls reflect it."
     def __init__(self,
         world,         # Whose logo, box and rule it knows
         unbias=True,   # Correct the centroid for the part of the logo beyond the edge?
-        context:int=2, # Frames that it looks at; with three or more it knows a bounce when it sees one
-    ): self.source, self.unbias, self.context = world, unbias, check_whole("context", context, 2)
-
-    def encode(self, frames):                                            # (n, T-context+1, 4): y, x in px, vy, vx in px/frame
-        frames = as_frames(frames, least=self.context, size=picture_size(self.source.shape))
-        centres, middle = centroids(self.source, frames, self.unbias), (self.source.lo+self.source.hi)/2
-        steps = np.diff(centres, axis=1)
-        moves = np.lib.stride_tricks.sliding_window_view(steps, self.context-1, 1)            # (n, T-context+1, 2, context-1)
-        p, last, speed = centres[:, self.context-1:], moves[..., -1], np.abs(moves).max(-1)   # a bounce shortens a move
-        away = np.where(np.abs(last) < speed-.01, middle-p, last)                             # and turns it away from the wall
-        return torch.from_numpy(np.concatenate([p, speed*np.sign(away)], -1).astype(np.float32))
+        context:int=2, # Frames that it looks at; from three on, it knows a bounce when it sees one
+    ):
+        self.source, self.unbias = world, unbias
+        self.context = check_whole("context", context, 2)
 
     def forecast(self, frames, steps):
         p, v = np.split(self.encode(frames[:, -self.context:])[:, 0].numpy(), 2, axis=-1)
@@ -105,36 +111,69 @@ class ConstantVelocity(Forecaster):
             path.append(p)
         return torch.from_numpy(self.source.render(np.stack(path, 1)))
 
+# %% ../nbs/31_rivals.ipynb #33427d20
+@patch
+def encode(self:ConstantVelocity,
+    frames,  # Grey levels in [0, 1], (n, T, H, W), T ≥ context
+)->Tensor:   # (n, T - context + 1, 4): y, x in px, vy, vx in px/frame
+    "Where the logo is, and how it moves."
+    frames = as_frames(frames, least=self.context, size=picture_size(self.source.shape))
+    centres = centroids(self.source, frames, self.unbias)
+    steps = np.diff(centres, axis=1)
+    # (n, T-context+1, 2, context-1)
+    moves = np.lib.stride_tricks.sliding_window_view(steps, self.context-1, 1)
+    p, last = centres[:, self.context-1:], moves[..., -1]
+
+    # a bounce shortens a move, and turns it away from the wall
+    speed = np.abs(moves).max(-1)
+    middle = (self.source.lo+self.source.hi)/2
+    away = np.where(np.abs(last) < speed-.01, middle-p, last)
+    states = np.concatenate([p, speed*np.sign(away)], -1)
+    return torch.from_numpy(states.astype(np.float32))
+
 # %% ../nbs/31_rivals.ipynb #84df1800
 class NearestNeighbour(Forecaster):
     "Finds the training observation nearest to what it sees, and replays what followed."
     def __init__(self,
         frames,        # Training frames, (n, T, H, W), T > context
         context:int=2, # Frames per observation
-        axes:int=48,   # Principal axes in which it searches: of logos, all but 4 % of the variance, for a tenth of the work
+        axes:int=48,   # Principal axes in which it searches
     ):
-        frames = as_frames(frames, least=context+1)
-        self.context, self.table, n = check_whole("context", context, 1), rows(stack(frames, context)), len(frames)
-        self.axes, self.size = first_axes(self.table, axes), frames.shape[2:]
-        self.rows = distinct(self.table)                                    # the first of equal ones, which has the longest future
+        frames, n = as_frames(frames, least=context+1), len(frames)
+        self.context = check_whole("context", context, 1)
+        self.table, self.size = rows(stack(frames, context)), frames.shape[2:]
+        self.axes = first_axes(self.table, axes)
+        # the first of equal ones, which has the longest future
+        self.rows = distinct(self.table)
         self.places = self.table[self.rows] @ self.axes
+
+        # the last of each episode has no future, and borrows one
         early = self.rows < len(self.table)-n
-        last = self.rows[early][nearest(self.places[early], self.table[-n:] @ self.axes)[0]]   # whoever has no future borrows one
-        self.following = torch.cat([torch.arange(n, len(self.table)), last+n])
+        near = nearest(self.places[early], self.table[-n:] @ self.axes)[0]
+        following = torch.arange(n, len(self.table))
+        self.following = torch.cat([following, self.rows[early][near]+n])
 
-    def _find(self, frames):                                                # (n, T-context+1), rows of the table
-        queries = stack(as_frames(frames, least=self.context, size=self.size), self.context)
-        return self.rows[nearest(self.places, queries.flatten(0, 1) @ self.axes)[0]].unflatten(0, queries.shape[:2])
+# %% ../nbs/31_rivals.ipynb #c9003d82
+@patch
+def _find(self:NearestNeighbour, frames):
+    "Rows of the table, (n, T-context+1)."
+    queries = stack(as_frames(frames, least=self.context, size=self.size), self.context)
+    near = nearest(self.places, queries.flatten(0, 1) @ self.axes)[0]
+    return self.rows[near].unflatten(0, queries.shape[:2])
 
-    def encode(self, frames): return self.table[self._find(frames)]         # the observation it is reminded of
+@patch
+def encode(self:NearestNeighbour, frames):
+    "The observations it is reminded of."
+    return self.table[self._find(frames)]
 
-    def forecast(self, frames, steps):
-        row, path = self._find(frames[:, -self.context:])[:, 0], []
-        for _ in range(check_whole("steps", steps, 1)): path.append(row := self.following[row])
-        newest = self.table.unflatten(1, (self.context, *self.size))[:, -1]
-        return newest[torch.stack(path, 1)]
-
-
+@patch
+def forecast(self:NearestNeighbour, frames, steps):
+    row, path = self._find(frames[:, -self.context:])[:, 0], []
+    for _ in range(check_whole("steps", steps, 1)):
+        row = self.following[row]
+        path.append(row)
+    newest = self.table.unflatten(1, (self.context, *self.size))[:, -1]
+    return newest[torch.stack(path, 1)]
 
 # %% ../nbs/31_rivals.ipynb #6cedb6b3
 class PixelPredictor(nn.Module, Forecaster):
@@ -145,56 +184,72 @@ class PixelPredictor(nn.Module, Forecaster):
         source=None,             # On which it is taught
     ):
         super().__init__()
-        self.config, self.shape, self.source, self.context = config, tuple(shape), source, config.context
-        self.size = picture_size(self.shape)
+        self.config, self.source, self.context = config, source, config.context
+        self.shape, self.size = tuple(shape), picture_size(tuple(shape))
         between = config.predictor_hidden if config.predictor == "mlp" else (64,)
         self.encoder = mlp(observation_size(config, shape), *config.encoder_hidden, config.latent)
         self.predictor = mlp(config.latent, *between, config.latent)
         self.decoder = mlp(config.latent, *config.decoder_hidden, int(np.prod(shape)))
         for layer in self.modules():
-            if isinstance(layer, nn.Linear): nn.init.kaiming_normal_(layer.weight, nonlinearity="relu"), nn.init.zeros_(layer.bias)
+            if isinstance(layer, nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)
 
-    def forward(self, obs): return self.decoder(self.predictor(self.encoder(obs))).sigmoid()     # (..., context*H*W) → (..., H*W)
+    def forward(self, obs):   # (..., context*H*W) → (..., H*W)
+        return self.decoder(self.predictor(self.encoder(obs))).sigmoid()
 
-    def _stack(self, frames): return stack(as_frames(frames, least=self.context, size=self.size), self.context, self.config.glimpses)
+# %% ../nbs/31_rivals.ipynb #ad4392ac
+@patch
+def _stack(self:PixelPredictor, frames):
+    frames = as_frames(frames, least=self.context, size=self.size)
+    return stack(frames, self.context, self.config.glimpses)
 
-    @torch.no_grad()
-    def encode(self, frames): return self.encoder(self._stack(frames))
+@patch
+@torch.no_grad()
+def encode(self:PixelPredictor, frames): return self.encoder(self._stack(frames))
 
-    @torch.no_grad()
-    def forecast(self, frames, steps):
-        recent, path = as_frames(frames, least=self.context, size=self.size)[:, -self.context:], []
-        for _ in range(check_whole("steps", steps, 1)):
-            path.append(self(self._stack(recent)[:, 0]).unflatten(1, self.size))
-            recent = torch.cat([recent[:, 1:], path[-1][:, None]], 1)
-        return torch.stack(path, 1)
+@patch
+@torch.no_grad()
+def forecast(self:PixelPredictor, frames, steps):
+    recent = as_frames(frames, least=self.context, size=self.size)[:, -self.context:]
+    path = []
+    for _ in range(check_whole("steps", steps, 1)):
+        path.append(self(self._stack(recent)[:, 0]).unflatten(1, self.size))
+        recent = torch.cat([recent[:, 1:], path[-1][:, None]], 1)
+    return torch.stack(path, 1)
 
 # %% ../nbs/31_rivals.ipynb #bb1b2de2
 def fit_pixels(
-    config:Config=Config(), # Sizes, episodes, camera and seed; it trains for `steps + decoder_steps` steps
+    config:Config=Config(), # Sizes, episodes, camera, seed; it trains `steps + decoder_steps` steps
     source=None,            # What it is taught on, or None for the recipe's home
     on_step=None,           # As in `fit`
 )->PixelPredictor:
-    "Train a pixel predictor with the parameters and the budget of the world model of this config, through the same camera."
+    "Train a pixel predictor as large as the world model, as long, and through the same camera."
     source = home_of(config) if source is None else as_source(source)
     frames = source.clips("train", config.episodes, config.length, config.seed).frames
-    if config.noise or config.drift: frames = camera(frames, config.noise, config.drift, config.seed)
+    if config.noise or config.drift:
+        frames = camera(frames, config.noise, config.drift, config.seed)
     obs = Observations(frames, config.context, config.glimpses)
+
+    def loss_fn(progress):
+        batch = torch.randint(0, len(obs)-obs.n, (config.batch,))
+        error = nn.functional.mse_loss(model(obs[batch]), obs.newest(batch+obs.n))
+        return error, dict(), None
+
     with one_thread(), seeded(config.seed):
         model = PixelPredictor(config, source.shape, source)
-        def loss_fn(progress):
-            batch = torch.randint(0, len(obs)-obs.n, (config.batch,))
-            return nn.functional.mse_loss(model(obs[batch]), obs.newest(batch+obs.n)), dict(), None
-        train(model.parameters(), loss_fn, config.steps+config.decoder_steps, config.lr, "pixels", on_step=on_step, schedule=config.schedule)
+        train(model.parameters(), loss_fn, config.steps+config.decoder_steps, config.lr, "pixels",
+              on_step=on_step, schedule=config.schedule)
     return model.eval()
 
 # %% ../nbs/31_rivals.ipynb #c4f638b2
 def parameters(
     forecaster, # A WorldModel or any other Forecaster
-)->int:         # Numbers that were trained (or, in an untrained encoder, drawn) and that its forecast uses
+)->int:         # Numbers that were trained (or left as drawn) and that its forecast uses
     "How many parameters does it forecast with?"
-    if isinstance(forecaster, WorldModel): parts = (forecaster.target, forecaster.predictor, forecaster.decoder)
-    else: parts = (forecaster,) if isinstance(forecaster, nn.Module) else ()
+    parts = (forecaster,) if isinstance(forecaster, nn.Module) else ()
+    if isinstance(forecaster, WorldModel):
+        parts = forecaster.target, forecaster.predictor, forecaster.decoder
     return sum(p.numel() for part in parts if part is not None for p in part.parameters())
 
 # %% ../nbs/31_rivals.ipynb #0c1e88c0
@@ -204,19 +259,26 @@ def save_pixels(
 ):
     "Save a pixel predictor; equal models give equal bytes."
     home = model.source and model.source.about()
-    save_tensors(path, model.state_dict(), dict(kind="pixel predictor", config=config_to_json(model.config), shape=model.shape, home=home))
+    meta = dict(config=config_to_json(model.config), shape=model.shape, home=home)
+    save_tensors(path, model.state_dict(), dict(kind="pixel predictor", **meta))
 
+# %% ../nbs/31_rivals.ipynb #b04c39ca
 def load_pixels(
     path, # A file written by `save_pixels`
 )->PixelPredictor:
-    "Load a pixel predictor; FileNotFoundError if missing, ValueError if foreign or damaged."
+    "Load a pixel predictor. Raises FileNotFoundError if missing, ValueError if foreign or damaged."
     weights, meta = load_tensors(path)
-    if meta.get("kind") != "pixel predictor": raise wrong(f"checkpoint {path}", "something else", "a pixel predictor")
-    if "world" in meta: meta |= dict(shape=(1, meta["world"]["size"], meta["world"]["size"]), home=dict(kind="world", **meta["world"]))   # of 0.1
+    if meta.get("kind") != "pixel predictor":
+        raise wrong(f"checkpoint {path}", "something else", "a pixel predictor")
+    if "world" in meta:   # written by 0.1
+        size = meta["world"]["size"]
+        meta |= dict(shape=(1, size, size), home=dict(kind="world", **meta["world"]))
     with seeded(0): model = PixelPredictor(config_from_json(meta["config"]), meta["shape"])
     model.home = meta["home"]
     try: model.load_state_dict(weights)
-    except RuntimeError as e: raise ValueError(f"checkpoint {path}: its weights and config don't belong together ({e})") from e
+    except RuntimeError as e:
+        apart = "its weights and config don't belong together"
+        raise ValueError(f"checkpoint {path}: {apart} ({e})") from e
     return model.eval()
 
 # %% ../nbs/31_rivals.ipynb #230b48c6
@@ -224,8 +286,9 @@ def training_sample(
     source,        # Where a model was taught
     config:Config, # Whose training episodes
 )->tuple:          # frames (n, T, H, W), and states (n, T, S) or None
-    "What tables, averages and lines are made from: training episodes, but no more than the published recipe has, the first 400 and their first 64 frames."
-    return _first_of(source, config.episodes, config.length, config.seed, max(64, config.context+2))
+    "Episodes for tables, averages and lines: the first 400 at most, their first 64 frames."
+    least = max(64, config.context+2)
+    return _first_of(source, config.episodes, config.length, config.seed, least)
 
 @lru_cache(1)
 def _first_of(source, episodes, length, seed, frames):
@@ -234,32 +297,44 @@ def _first_of(source, episodes, length, seed, frames):
 
 # %% ../nbs/31_rivals.ipynb #2eec726c
 def baselines(
-    source,                   # Where they are taught
-    config:Config=Config(),   # Their training episodes; with `trained="fit"` also sizes and budget
-    trained:str="packaged",   # The two that need training: "packaged" (the worlds classic and varied have them, others go without), "fit" or "none"
-    on_step=None,             # As in `fit`
-)->dict:                      # name → Forecaster
-    "Everybody whom a world model of this source has to beat."
-    if trained not in ("packaged", "fit", "none"): raise wrong("trained", repr(trained), "'packaged', 'fit' or 'none'")
+    source,                 # Where they are taught
+    config:Config=Config(), # Their training episodes; with `trained="fit"` also sizes and budget
+    trained:str="packaged", # The two that need it: "packaged", "fit" or "none"
+    on_step=None,           # As in `fit`
+)->dict:                    # name → Forecaster
+    "Everyone whom a world model of this source has to beat."
+    if trained not in ("packaged", "fit", "none"):
+        raise wrong("trained", repr(trained), "'packaged', 'fit' or 'none'")
     source = as_source(source)
-    frames = training_sample(source, config)[0]
-    mean = frames.mean((0, 1))
-    simple = {"black frame": Constant(torch.zeros_like(mean)), "mean frame": Constant(mean), "persistence": Persistence()}
-    if hasattr(source, "step"): simple["constant velocity"] = ConstantVelocity(source, context=max(2, config.context))   # whose rule can be told
-    simple["nearest neighbour"] = NearestNeighbour(frames, config.context)
+    simple = _untaught(source, config)
     if trained == "none": return simple
     if trained == "packaged": return simple | _packaged_baselines(source)
+    pixel = fit_pixels(config, source, on_step)
     blind = replace(config, recipe="untrained", train_encoder=False)
-    return simple | {"pixel predictor": fit_pixels(config, source, on_step), "untrained encoder": fit(blind, source, on_step=on_step)}
+    untrained = fit(blind, source, on_step=on_step)
+    return simple | {"pixel predictor": pixel, "untrained encoder": untrained}
 
+def _untaught(source, config):
+    "Those that need no training."
+    frames = training_sample(source, config)[0]
+    mean = frames.mean((0, 1))
+    found = {"black frame": Constant(torch.zeros_like(mean)), "mean frame": Constant(mean)}
+    found["persistence"] = Persistence()
+    if hasattr(source, "step"):   # a rule that can be told
+        found["constant velocity"] = ConstantVelocity(source, context=max(2, config.context))
+    found["nearest neighbour"] = NearestNeighbour(frames, config.context)
+    return found
+
+# %% ../nbs/31_rivals.ipynb #f8894e66
 def _packaged_baselines(source):
     "Those that come with the package, if they were taught on this very source."
     folder = Path(str(files("dvd_jepa")/"weights"/"baselines"))
-    pixel, untrained = (folder/f"{kind}-{source.name}.safetensors" for kind in ("pixel", "untrained"))
+    pixel = folder/f"pixel-{source.name}.safetensors"
+    untrained = folder/f"untrained-{source.name}.safetensors"
     if not pixel.is_file(): return {}
     found = {"pixel predictor": load_pixels(pixel), "untrained encoder": load(untrained)}
     if _plain(found["pixel predictor"].home) != _plain(source.about()): return {}
-    for f in found.values(): f.source = source
+    for forecaster in found.values(): forecaster.source = source
     return found
 
 def _plain(about): return {k: list(v) if isinstance(v, tuple) else v for k,v in about.items()}
@@ -269,20 +344,29 @@ def sources_of(
     forecaster,  # Any; a WorldModel or another Forecaster is expected
     source=None, # Where it shall be tested, or None for where it was taught
     *needs:str,  # Methods that the test will call
-)->tuple:        # The source to test on, and the one where it was taught (the same where it names none)
-    "Where to test a forecaster, and where it was taught; ValueError if it can't be asked."
-    expected = "a WorldModel, or an instance of your own subclass of dvd_jepa.rivals.Forecaster"
-    if isinstance(forecaster, type): raise wrong("forecaster", f"the class {forecaster.__name__}", expected)
-    for need in ("context", *needs):
-        if not hasattr(forecaster, need) or isinstance(forecaster, str): raise wrong("forecaster", f"a {type(forecaster).__name__} without {need}", expected)
-    check_whole(f"context of {type(forecaster).__name__}", forecaster.context, 1)
-    source, home = as_source(source), _home(forecaster, source)
+)->tuple:        # The source to test on, and the one where it was taught
+    "Where to test a forecaster, and where it was taught. Raises ValueError if it can't be asked."
+    _check_forecaster(forecaster, needs)
+    source = as_source(source)
+    home = _home(forecaster, source)
     if source is None and home is None:
-        raise wrong("source", "None", f"the one to test on, such as World.classic(), since a {type(forecaster).__name__} names none of its own")
+        names_none = f"since a {type(forecaster).__name__} names none of its own"
+        raise wrong("source", "None", f"the one to test on, such as World.classic(), {names_none}")
     return home if source is None else source, source if home is None else home
 
+def _check_forecaster(forecaster, needs):
+    expected = "a WorldModel, or an instance of your own subclass of dvd_jepa.rivals.Forecaster"
+    kind = type(forecaster).__name__
+    if isinstance(forecaster, type):
+        raise wrong("forecaster", f"the class {forecaster.__name__}", expected)
+    for need in ("context", *needs):
+        if isinstance(forecaster, str) or not hasattr(forecaster, need):
+            raise wrong("forecaster", f"a {kind} without {need}", expected)
+    check_whole(f"context of {kind}", forecaster.context, 1)
+
+# %% ../nbs/31_rivals.ipynb #fe1acd64
 def _home(forecaster, source):
-    "Where it was taught; a model whose clips aren't at hand is as good as taught where it is tested."
+    "Where it was taught; where its clips aren't at hand, the place of the test must do."
     if not isinstance(forecaster, WorldModel): return getattr(forecaster, "source", None)
     try: return home_of(forecaster)
     except ValueError:
@@ -290,7 +374,7 @@ def _home(forecaster, source):
 
 def config_of(
     forecaster, # A WorldModel or any other Forecaster
-)->Config:      # Its own; where it has none, the published one, whose training episodes are then taken for its own
+)->Config:      # Its own; where it has none, the published one
     "The Config that a forecaster was trained with."
     config = getattr(forecaster, "config", None)
     return config if isinstance(config, Config) else Config()

@@ -90,8 +90,8 @@ def train_jepa(
     model:WorldModel,
     obs:Observations,
     on_step:Callable=None,
-    loss:Callable=jepa_loss, # As `jepa_loss`; lags= and progress= come along where `config.lags` > 1
-    truth:Tensor=None,       # For the meter alone: states at each observation's newest frame, (N, 4)
+    loss:Callable=jepa_loss, # As `jepa_loss`; with lags= and progress= where `config.lags` > 1
+    truth:Tensor=None,       # For the meter alone: state at each observation's newest frame, (N, 4)
 ):
     "Train online encoder, if `train_encoder`, and predictor; the target follows."
     c, meter = model.config, CollapseMeter()
@@ -297,7 +297,7 @@ def fit(
     seed:int=None,           # Or None for the recipe's own
     on_step:Callable=None,   # Called with a Step now and then
     on_model:Callable=None,  # Called with the model before its first step, to watch it learn
-    loss:Callable=jepa_loss, # As `jepa_loss`; lags= and progress= come along where `config.lags` > 1
+    loss:Callable=jepa_loss, # As `jepa_loss`; with lags= and progress= where `config.lags` > 1
     predictor=None,          # "mlp", "rotor", or Config → nn.Module, latents (..., D) to the next
     encoder=None,            # Config → nn.Module, observations (..., numbers) to latents (..., D)
     decoder=None,            # Config → nn.Module, latents (..., D) to frames (..., H, W)
