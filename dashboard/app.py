@@ -1,17 +1,27 @@
-"The dashboard: five pages on one world model. Start it with `streamlit run dashboard/app.py`, or `dvd-jepa demo`."
+"""The dashboard: five pages on one world model.
+
+Start it with `streamlit run dashboard/app.py`, or `dvd-jepa demo`."""
 import gc
 import logging
 
 import streamlit as st
 
+LOOKS = """<style>
+.stMainBlockContainer { padding: 3.8rem 2.5rem 1rem; }
+@media (max-width: 640px) { .stMainBlockContainer { padding: 3.8rem 1rem 1rem; } }
+</style>"""
+
 
 @st.cache_resource(show_spinner=False)
 def settle():
-    """Once for all sessions: what is heavy is imported, and stays. Streamlit collects garbage after every run, a tenth of a second over
-    all that torch is made of, unless it is told that this is none; and small networks are fastest on one thread."""
+    """Import what is heavy once for all sessions, and keep it.
+
+    Streamlit collects garbage after every run. Going over all that torch is made of takes
+    a tenth of a second, unless the collector is told that none of it is garbage.
+    Small networks are fastest on one thread."""
     gc.disable()
     import common    # noqa: F401
-    import pandas    # noqa: F401  Streamlit's own, sooner or later
+    import pandas    # noqa: F401  Streamlit imports it sooner or later
     import pyarrow   # noqa: F401
     import theatre   # noqa: F401
     import torch
@@ -19,8 +29,9 @@ def settle():
     gc.freeze()
     gc.enable()
 
+
 st.set_page_config("DVD-JEPA", page_icon="📀", layout="wide")
-st.html("<style>.stMainBlockContainer { padding: 3.8rem 2.5rem 1rem; } @media (max-width: 640px) { .stMainBlockContainer { padding: 3.8rem 1rem 1rem; } }</style>")
+st.html(LOOKS)
 settle()
 page = st.navigation([
     st.Page("live.py", title="Live", icon=":material/play_circle:", default=True),
@@ -29,7 +40,10 @@ page = st.navigation([
     st.Page("inside.py", title="Inside", icon=":material/blur_on:"),
     st.Page("training.py", title="Train", icon=":material/model_training:"),
 ], position="top")
+
+# Weights may be strange in ways that nobody has thought of: the page says so and stays up.
+STRANGE = ValueError, ArithmeticError, LookupError, RuntimeError, MemoryError, OSError
 try: page.run()
-except (ValueError, ArithmeticError, LookupError, RuntimeError, MemoryError, OSError) as e:   # weights that nobody has thought of
+except STRANGE as e:
     logging.exception("a page could not be shown")
     st.error(f"This page can't be shown for these weights. {type(e).__name__}: {e}")

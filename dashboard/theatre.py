@@ -1,4 +1,7 @@
-"A logo that runs for ever, and a model that watches it, dreams on with its eyes shut, or rushes ahead: the Live page's state, without Streamlit."
+"""The Live page's state, without Streamlit.
+
+A logo that runs for ever, and a model that watches it, dreams on with its eyes shut,
+or rushes ahead."""
 import base64
 import itertools
 from collections import deque
@@ -16,11 +19,19 @@ KEPT = 120      # frames on the tape: each is sent twice, since a browser may sk
 _epochs = itertools.count(1)
 
 
-def _grey(frames): return np.rint(np.clip(np.asarray(frames), 0, 1)*255).astype(np.uint8)   # a decoder's output may stray by rounding
+# Frames and latents as text
 
-def _whole(z): return np.clip(np.rint(np.asarray(z)*1000), -32768, 32767).astype("<i2")
+def _grey(frames):
+    "Grey levels as bytes; clipped, since a decoder's output may stray by rounding."
+    return np.rint(np.clip(np.asarray(frames), 0, 1)*255).astype(np.uint8)
+
+def _whole(z):
+    "Latents in thousandths, as 16 bits."
+    return np.clip(np.rint(np.asarray(z)*1000), -32768, 32767).astype("<i2")
 
 def _text(data): return base64.b64encode(data).decode()
+
+def _rows(values): return [row.tobytes() for row in values]
 
 def packed(frames):
     "Grey levels in [0, 1] as base64 of bytes."
@@ -34,10 +45,17 @@ class Theatre:
         threshold:float, # Calibrated, in the unit of the model's default score
         seed:int=0,      # Which logo
     ):
-        self.model, self.world, self.frame, self.epoch = model, home_of(model), 0, next(_epochs)
-        self.reality, self.monitor = Reality(self.world, seed), Monitor(model)
+        self.model = model
+        self.world = home_of(model)
+        self.frame = 0
+        self.epoch = next(_epochs)
+        self.reality = Reality(self.world, seed)
+        self.monitor = Monitor(model)
         self.promise(threshold)
-        self.tape, self.closed, self.marks, self.far = deque(maxlen=KEPT), None, {}, None   # marks: frame → what happens there
+        self.tape = deque(maxlen=KEPT)
+        self.closed = None   # with eyes shut: the first latent, the last one, frames since
+        self.marks = {}      # frame → what happens there
+        self.far = None      # what `rush` has found
         self.told = self.truly = self.checked = None
         self.recent, _ = self.reality.next(model.context)
         for frame in self.recent: self.monitor.update(frame)
@@ -53,19 +71,19 @@ class Theatre:
     ):
         "Let reality run for `n` frames; what the model makes of them goes on the tape."
         frames, states = self.reality.next(n)
-        seen, self.frame = torch.cat([self.recent, frames]), self.frame+n
-        self.recent, z = seen[-self.model.context:], self.model.encode(seen[None])[0]            # z (n + 1, D)
-        expected = self._awake(z) if eyes_open else self._asleep(z, n)
-        readings = [self.monitor.update(frame) for frame in frames] if eyes_open else [None]*n
-        drawn = None if self.model.decoder is None else self.model.decoder(expected)
-        off = [None]*n if eyes_open else self._off(drawn, expected, states)
-        corners, before = at_corner(self.world, states[:, :2].numpy()), (self.told, self.truly)
-        self._look_for_corners()
-        reality, dream, dreamed, seen = _grey(frames), None if drawn is None else _grey(drawn), _whole(expected), _whole(z)
-        for i,(t,reading) in enumerate(zip(range(self.frame-n+1, self.frame+1), readings)):
-            moment = dict(t=t, corner=bool(corners[i]), struck=self.marks.get(t),
-                          shut=0 if eyes_open else self.closed[2]-n+i+1, off=off[i], **_judged(reading), **self._countdown(t, before))
-            self.tape.append((moment, reality[i].tobytes(), b"" if dream is None else dream[i].tobytes(), dreamed[i].tobytes(), seen[i+1].tobytes()))   # bytes, so that nobody has to collect them
+        seen = torch.cat([self.recent, frames])
+        self.frame += n
+        self.recent = seen[-self.model.context:]
+        z = self.model.encode(seen[None])[0]                              # (n + 1, D)
+        expected = self._awake(z) if eyes_open else self._asleep(z, n)    # (n, D)
+        drawn = self._drawn(expected)
+        judged = self._judge(frames) if eyes_open else self._dreamt(drawn, expected, states)
+        moments = self._moments(states, judged)
+        dream = [b""]*n if drawn is None else _rows(_grey(drawn))
+        latents = _rows(_whole(expected)), _rows(_whole(z)[1:])
+        self.tape.extend(zip(moments, _rows(_grey(frames)), dream, *latents))
+
+    def _drawn(self, z): return None if self.model.decoder is None else self.model.decoder(z)
 
     def _awake(self, z):
         if self.closed: self.monitor.skip()       # it hasn't looked: its streak of frames is broken
@@ -83,31 +101,64 @@ class Theatre:
         "Latents (K, D) `k` frames (K,) after the last one dreamed, `done` frames after the start."
         return self.model.predictor.onward(start[None], last[None], done, k)
 
+    def _judge(self, frames):
+        "For each frame seen: what the bell makes of it."
+        return [dict(shut=0, off=None, **_read(self.monitor.update(frame))) for frame in frames]
+
+    def _dreamt(self, drawn, z, states):
+        "For each frame dreamed: for how long the eyes have been shut, and how far it is off."
+        before = self.closed[2]-len(states)
+        off = self._off(drawn, z, states)
+        return [dict(shut=before+i, off=px, **_read(None)) for i,px in enumerate(off, 1)]
+
+    def _moments(self, states, judged):
+        "What the player needs to know of each of the last frames."
+        corners = at_corner(self.world, states[:, :2].numpy())
+        before = self.told, self.truly
+        self._look_for_corners()
+        first = self.frame-len(states)+1
+        return [dict(t=t, corner=bool(corner), struck=self.marks.get(t), **of,
+                     **self._countdown(t, before))
+                for t,(corner,of) in enumerate(zip(corners, judged), first)]
+
     def _off(self, drawn, z, states):
         "How far the dreamed logo is from the true one, px; by the probe where nothing is drawn."
-        if drawn is None and self.model.probe is None: return [None]*len(states)
-        places = centroids(self.world, drawn) if drawn is not None else self.model.position(z).numpy()
-        return [float(f"{x:.3g}") for x in np.linalg.norm(places-states[:, :2].numpy(), axis=1)]
+        if drawn is not None: places = centroids(self.world, drawn)
+        elif self.model.probe is not None: places = self.model.position(z).numpy()
+        else: return [None]*len(states)
+        off = np.linalg.norm(places-states[:, :2].numpy(), axis=1)
+        return [float(f"{px:.3g}") for px in off]
+
+    # The corner countdown
 
     def _look_for_corners(self):
-        "Ask the oracle and the world anew where their last answer is used up, or where reality has broken since."
+        "Ask the oracle and the world anew if their answer is used up, or reality has broken since."
         broken = self.marks and self.frame <= max(self.marks)+self.model.context
         if not broken and self.checked is not None and self.frame < self.checked: return
-        hits = np.flatnonzero(at_corner(self.world, self.reality.peek(WITHIN)[:, :2].numpy()))
+        path = self.reality.peek(WITHIN)[:, :2].numpy()
+        hits = np.flatnonzero(at_corner(self.world, path))
         self.truly = self._hit(hits[:1]+1)
-        if not self.closed and self.model.decoder is not None: self.told = self._hit(next_corner(self.model, self.recent[None], WITHIN))
-        self.checked = min(x for x in (self.truly, self.told, self.frame+WITHIN//2) if x is not None and x > self.frame)
+        if not self.closed and self.model.decoder is not None:
+            self.told = self._hit(next_corner(self.model, self.recent[None], WITHIN))
+        soon = self.truly, self.told, self.frame+WITHIN//2
+        self.checked = min(at for at in soon if at is not None and at > self.frame)
 
-    def _hit(self, frames): return self.frame+int(frames[0]) if len(frames) and frames[0] else None
+    def _hit(self, frames):
+        return self.frame+int(frames[0]) if len(frames) and frames[0] else None
 
     def _countdown(self, t, before):
-        "Frames to the next corner, as the dream and the world say; None where there is none in sight."
-        left = lambda *answers: next((at-t for at in answers if at is not None and at >= t), None)
-        told, truly = (left(*pair) for pair in zip(before, (self.told, self.truly)))
-        return dict(truly=truly) if self.model.decoder is None else dict(told=told, truly=truly)
+        "Frames to the next corner, as the dream and the world say; None if none is in sight."
+        told, truly = before
+        left = dict(told=_left(t, told, self.told), truly=_left(t, truly, self.truly))
+        if self.model.decoder is None: del left["told"]
+        return left
+
+    # What the visitor does
 
     def strike(self, kind, magnitude=None):
-        "Break reality as soon as its kind allows; ValueError as from `Reality.strike`, and nothing happens. Returns the frame."
+        """Break reality as soon as its kind allows, and return the frame.
+
+        Raises ValueError as `Reality.strike` does, and then nothing happens."""
         at = self.frame + self.reality.strike(kind, magnitude, MENDED)
         self.marks = {at: kind, self.frame+self.reality.broken_for+1: "mended"}
         return at
@@ -117,31 +168,57 @@ class Theatre:
         n:int,                  # Frames ahead
         tell=lambda share: None # Called with the share that is done
     ):
-        "Freeze reality and dream `n` frames ahead; kept in `far`, with what reality will show then. ValueError while it is broken."
-        if self.reality.broken_for: raise ValueError(f"Reality is broken: what it would show is no test of the dream. It will be mended in {self.reality.broken_for} frames.")
+        """Freeze reality and dream `n` frames ahead; `far` keeps that, and what reality will show.
+
+        Raises ValueError while reality is broken."""
+        if left := self.reality.broken_for:
+            raise ValueError("Reality is broken: what it would show is no test of the dream. "
+                             f"It will be mended in {left} frames.")
         shown = sorted({*range(1, min(n, 60)+1), *range(max(1, n-29), n+1)})
         z = self.model.encode(self.recent[None])[0, -1]
         path = self._onward(*(self.closed or (z, z, 0)), torch.tensor(shown))
         tell(0.)
         place = positions_at(self.world, self.reality.state[None], [n], lambda k: tell(k/n))
         real = torch.from_numpy(self.world.render(place))[0, 0]
-        drawn = None if self.model.decoder is None else self.model.decoder(path)
-        off = self._off(drawn, path, torch.from_numpy(np.repeat(place[0], len(shown), 0)))[-1]
-        says = f"{n:,} frames ahead the dream is {off:.2f} px off." if off is not None else f"{n:,} frames ahead, in {len(z)} numbers that nobody can draw or read."
-        if drawn is not None: says += f" Mean square error {(drawn[-1]-real).square().mean():.4f}; a black frame would have {real.square().mean():.4f}."
-        self.far = dict(id=f"{self.epoch}-{self.frame}-{n}", n=n, steps=shown, says=says, off=off, frozen=packed(self.recent[-1]), final=packed(real),
-                        dream=None if drawn is None else packed(drawn), z=_text(_whole(path).tobytes()), **{"from": self.frame})
+        drawn = self._drawn(path)
+        there = torch.from_numpy(np.repeat(place[0], len(shown), 0))
+        off = self._off(drawn, path, there)[-1]
+        self.far = dict(
+            id=f"{self.epoch}-{self.frame}-{n}", n=n, steps=shown, off=off,
+            says=_said(n, off, len(z), None if drawn is None else drawn[-1], real),
+            frozen=packed(self.recent[-1]), final=packed(real),
+            dream=None if drawn is None else packed(drawn), z=_text(_whole(path).tobytes()),
+            **{"from": self.frame})
 
     def message(self, frames, fps, playing, draw, promise):
         "What the page's player needs of the last frames on the tape."
         tape = list(self.tape)[-frames:]
         moments, reality, dream, z, seen = zip(*tape) if tape else ((),)*5
-        reality, dream, z, seen = (_text(b"".join(part)) for part in (reality, dream if draw else (), z, seen))
-        return dict(epoch=self.epoch, area=self.world.size**2, dim=self.model.config.latent, fps=fps,
-                    playing=playing, draw=draw, threshold=self.monitor.threshold, promise=promise,
-                    moments=list(moments), reality=reality, dream=dream or None, z=z, seen=seen, ahead=self.far)
+        parts = reality, dream if draw else (), z, seen
+        reality, dream, z, seen = (_text(b"".join(part)) for part in parts)
+        return dict(
+            epoch=self.epoch, area=self.world.size**2, dim=self.model.config.latent, fps=fps,
+            playing=playing, draw=draw, threshold=self.monitor.threshold, promise=promise,
+            moments=list(moments), reality=reality, dream=dream or None, z=z, seen=seen,
+            ahead=self.far)
 
 
-def _judged(reading):
+def _read(reading):
+    "What the player is told of a reading; of none if the eyes were shut."
     if reading is None: return dict(score=None, alarm=False, lost=False)
-    return dict(score=float(f"{reading.score:.4g}") if np.isfinite(reading.score) else None, alarm=reading.alarm, lost=reading.lost)
+    score = float(f"{reading.score:.4g}") if np.isfinite(reading.score) else None
+    return dict(score=score, alarm=reading.alarm, lost=reading.lost)
+
+def _left(t, *answers):
+    "Frames from `t` to the first of these that is not over; None if all are."
+    return next((at-t for at in answers if at is not None and at >= t), None)
+
+def _said(n, off, numbers, drawn, real):
+    "How good the dream is, in words."
+    if off is None:
+        said = f"{n:,} frames ahead, in {numbers} numbers that nobody can draw or read."
+    else: said = f"{n:,} frames ahead the dream is {off:.2f} px off."
+    if drawn is None: return said
+    mse = (drawn-real).square().mean()
+    black = real.square().mean()
+    return f"{said} Mean square error {mse:.4f}; a black frame would have {black:.4f}."

@@ -20,28 +20,44 @@ from dvd_jepa.show import DREAM, REALITY, curves
 from dvd_jepa.train import RECIPES, as_config, home_of
 from dvd_jepa.world import WORLDS
 
-state, here = st.session_state, Path(__file__).parent
-MOST, PATIENCE = 2, 300   # trainings at a time on this server; seconds
+state = st.session_state
+here = Path(__file__).parent
+MOST = 2         # trainings at a time on this server
+PATIENCE = 300   # seconds without a look before a training is given up
+NAMES = "1 to 64 letters, digits, - and _"
+ABOVE = dict(orientation="h", y=1.18, x=.4)   # where a small chart has its legend
 
+
+# A training
 
 @st.cache_resource(show_spinner=False)
 def workplace():
-    "Trainings of all sessions, and a lock for whoever starts one; none of them outlives the server."
+    "Trainings of all sessions, and a lock for whoever starts one; none outlives the server."
     jobs = []
     atexit.register(lambda: [job.process.terminate() for job in jobs])
     return jobs, threading.Lock()
 
 class Job:
-    "One training, in a process of its own. It is given up when nobody has looked at it for `PATIENCE` seconds."
+    "One training, in a process of its own."
     def __init__(self, recipe, world, seed, changes):
-        self.config, self.world = as_config(recipe, seed=seed, **changes), WORLDS[world]
-        self.title, self.recipe = f"{recipe}, seed {seed}, {world}", recipe
+        self.config = as_config(recipe, seed=seed, **changes)
+        self.world = WORLDS[world]
+        self.recipe = recipe
+        self.title = f"{recipe}, seed {seed}, {world}"
         self.folder = own_folder()/f"run-{secrets.token_hex(4)}"
-        self.read, self.steps, self.wanted, self.looked = 0, [], True, time.monotonic()
+        self.read = 0              # bytes of its progress
+        self.steps = []            # and what they said
+        self.wanted = True
+        self.looked = time.monotonic()
+        self.begin(dict(recipe=recipe, world=world, seed=seed, changes=changes))
+
+    def begin(self, asked):
         self.folder.mkdir()
-        (self.folder/"job.json").write_text(json.dumps(dict(recipe=recipe, world=world, seed=seed, changes=changes)), encoding="utf-8")
+        (self.folder/"job.json").write_text(json.dumps(asked), encoding="utf-8")
         (self.folder/"progress.jsonl").touch()
-        self.process = subprocess.Popen([sys.executable, here/"trainer.py", self.folder], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            [sys.executable, here/"trainer.py", self.folder],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def look(self):
         "Read what has been written since the last look."
@@ -64,7 +80,8 @@ class Job:
     def trouble(self):
         if self.alive or self.done or self.stopped: return None
         said = self.folder/"error.txt"
-        return said.read_text(encoding="utf-8") if said.is_file() else f"the training ended with code {self.process.returncode}"
+        if said.is_file(): return said.read_text(encoding="utf-8")
+        return f"the training ended with code {self.process.returncode}"
 
     def stop(self):
         self.wanted = False
@@ -72,91 +89,162 @@ class Job:
 
 
 def start(recipe, world, seed, changes):
-    "Begin a training, if there is room for one; what keeps it from it is told."
+    "Begin a training if there is room for one; if not, the page will say why."
     jobs, lock = workplace()
     with lock:
         for job in jobs:
-            if job.alive and time.monotonic()-job.looked > PATIENCE: job.stop()   # its page was left
+            forgotten = time.monotonic()-job.looked > PATIENCE   # its page was left
+            if job.alive and forgotten: job.stop()
         jobs[:] = [job for job in jobs if job.alive and job.wanted]
-        if len(jobs) >= MOST: state.trouble = f"{MOST} trainings are running on this server already; try again when one is done."
-        else:
-            try: state.job = Job(recipe, world, seed, changes)
-            except ValueError as e: state.trouble = str(e)
-            else: jobs.append(state.job)
+        if len(jobs) >= MOST:
+            state.trouble = (f"{MOST} trainings are running on this server already; "
+                             "try again when one is done.")
+            return
+        try: state.job = Job(recipe, world, seed, changes)
+        except ValueError as e: state.trouble = str(e)
+        else: jobs.append(state.job)
+
+
+# The controls
 
 def knobs(place):
-    recipe = place.selectbox("Recipe", [name for name in RECIPES if name != "untrained"], key="recipe", help="rotor: a predictor that can only turn. classic: the published one. pure: no decoder. multistep: classic, asked to look further. watch: rotor, through a flawed camera. varied takes minutes.")
+    "What to train: recipe, world, seed, and what differs from the recipe."
+    recipe = place.selectbox(
+        "Recipe", [name for name in RECIPES if name != "untrained"], key="recipe",
+        help="rotor: a predictor that can only turn. classic: the published one. "
+             "pure: no decoder. multistep: classic, asked to look further. "
+             "watch: rotor, through a flawed camera. varied takes minutes.")
     c = RECIPES[recipe]
-    worlds = ["varied"] if c.invariants else ["classic"] if c.refine else ["classic", "varied"]
-    world = place.selectbox("World", worlds, worlds.index(home_of(recipe).name), key=f"world {recipe}", help="A rotor with fixed frequencies lives where all logos have one speed; one that reads how fast, where they haven't.")
-    seed = place.number_input("Seed", 0, TEST_SEED-1, 0, key="seed", help="The same seed gives the same bits.")
-    with place.expander("A few knobs"):
-        steps = st.number_input("Steps", 50, 50_000, c.steps, 250, key=f"steps {recipe}", help="Optimizer steps of the JEPA.")
-        lr = st.number_input("Step size", 1e-5, 1e-1, c.lr, 1e-3, format="%.1e", key=f"lr {recipe}", help="Adam's; the largest one of a schedule.")
-        how = st.selectbox("Against collapse", ANTI_COLLAPSE, ANTI_COLLAPSE.index(c.anti_collapse), key=f"how {recipe}", help="ema: a slow copy of the encoder is the goal (BYOL). stopgrad: the encoder itself, without gradient (SimSiam). var, vicreg, sigreg: a term that spreads the latents. Try none.")
-        wanted = dict(steps=steps, lr=lr, anti_collapse=how)
-        wanted |= weights(as_config(c, anti_collapse=how), recipe)   # whatever another way reads is forgotten
+    worlds = worlds_for(c)
+    world = place.selectbox(
+        "World", worlds, worlds.index(home_of(recipe).name), key=f"world {recipe}",
+        help="A rotor with fixed frequencies needs a world where all logos have one speed; "
+             "one that reads the speed needs a world where they differ.")
+    seed = place.number_input("Seed", 0, TEST_SEED-1, 0, key="seed",
+                              help="The same seed gives the same bits.")
+    with place.expander("A few knobs"): wanted = changes(c, recipe)
     return recipe, world, seed, {k: v for k,v in wanted.items() if v != getattr(c, k)}
 
+def worlds_for(c):
+    if c.invariants: return ["varied"]
+    return ["classic"] if c.refine else ["classic", "varied"]
+
+def changes(c, recipe):
+    "Steps, step size, and the way against collapse with its weights."
+    steps = st.number_input("Steps", 50, 50_000, c.steps, 250, key=f"steps {recipe}",
+                            help="Optimizer steps of the JEPA.")
+    lr = st.number_input("Step size", 1e-5, 1e-1, c.lr, 1e-3, format="%.1e",
+                         key=f"lr {recipe}", help="Adam's; the largest one of a schedule.")
+    how = st.selectbox(
+        "Against collapse", ANTI_COLLAPSE, ANTI_COLLAPSE.index(c.anti_collapse),
+        key=f"how {recipe}",
+        help="ema: a slow copy of the encoder is the goal (BYOL). "
+             "stopgrad: the encoder itself, without gradient (SimSiam). "
+             "var, vicreg, sigreg: a term that spreads the latents. Try none.")
+    wanted = dict(steps=steps, lr=lr, anti_collapse=how)
+    return wanted | weights(as_config(c, anti_collapse=how), recipe)   # no other way's weights
 
 def weights(c, recipe):
     "Sliders for what this way against collapse listens to."
     asked = {}
-    if c.goal == "ema": asked["tau"] = st.slider("The target keeps this share of itself", 0., 1., c.tau, .01, key=f"tau {recipe}", help="0: the target is the online encoder. 1: it never learns.")
-    if c.spread in ("var", "vicreg"): asked["variance_weight"] = st.slider("Weight of the variance hinge", 0., 4., c.variance_weight, .5, key=f"variance {recipe}")
-    if c.spread == "vicreg": asked["covariance_weight"] = st.slider("Weight of the covariance penalty", 0., 1., c.covariance_weight, .02, key=f"covariance {recipe}")
-    if c.spread == "sigreg": asked["sigreg_weight"] = st.slider("Weight of the Gaussianity test", 0., 1., c.sigreg_weight, .01, key=f"sigreg {recipe}")
+    if c.goal == "ema":
+        asked["tau"] = st.slider(
+            "The target keeps this share of itself", 0., 1., c.tau, .01, key=f"tau {recipe}",
+            help="0: the target is the online encoder. 1: it never learns.")
+    if c.spread in ("var", "vicreg"):
+        asked["variance_weight"] = st.slider("Weight of the variance hinge", 0., 4.,
+                                             c.variance_weight, .5, key=f"variance {recipe}")
+    if c.spread == "vicreg":
+        asked["covariance_weight"] = st.slider("Weight of the covariance penalty", 0., 1.,
+                                               c.covariance_weight, .02,
+                                               key=f"covariance {recipe}")
+    if c.spread == "sigreg":
+        asked["sigreg_weight"] = st.slider("Weight of the Gaussianity test", 0., 1.,
+                                           c.sigreg_weight, .01, key=f"sigreg {recipe}")
     return asked
 
-def curve(place, key, title, lines, x, y_label, log=False, levels=None):
-    fig = curves(lines, x=x, title=title, x_label="step", y_label=y_label, levels=levels, log_y=log, height=260)
-    chart(place, fig.update_layout(margin=dict(t=46, b=40), legend=dict(orientation="h", y=1.18, x=.4)), key)
+
+# What it says of itself
 
 def watch():
     "What the training says of itself, drawn anew every second."
     job = state.job
     steps = job.look()
-    if steps:
-        last = steps[-1]
-        st.progress(last["step"]/last["steps"], f"{job.title}: {last['phase']}, step {last['step']:,} of {last['steps']:,}")
-    elif job.alive: st.progress(0., f"{job.title}: drawing its episodes")
-    jepa = [s for s in steps if s["phase"] == "jepa"]
-    if jepa:
-        words = jepa[-1]["diagnosis"]
-        st.markdown(f"Its latents: :{'green' if words == 'healthy' else 'red' if 'collapse' in words else 'orange'}-badge[{words}]")
-        x, (one, two) = [s["step"] for s in jepa], st.columns(2)
-        curve(one, "loss", "Loss: it may rise while the dream improves", {"loss": [s["loss"] for s in jepa], "prediction": [max(s["parts"]["prediction"], 1e-6) for s in jepa]}, x, "loss (log scale)", log=True)
-        curve(two, "off", "How far its dreams are off", {f"{k} ahead": [s["off"][k] for s in jepa] for k in jepa[0]["off"]}, x, "px, read by a line (log scale)", log=True)
-        one, two, three = st.columns(3)
-        curve(one, "std", "Latent std", {"std": [s["std"] for s in jepa]}, x, "std")
-        curve(two, "rank", "Effective rank", {"rank": [s["rank"] for s in jepa]}, x, f"of {job.config.latent}")
-        with three: trail(job, jepa[-1])
+    progress(job, steps)
+    jepa = [step for step in steps if step["phase"] == "jepa"]
+    if jepa: charts(job, jepa)
     if not job.alive and state.get("settled") != job.folder:
         state.settled = job.folder
         st.rerun()   # the buttons know it, too
 
+def progress(job, steps):
+    if not steps:
+        if job.alive: st.progress(0., f"{job.title}: drawing its episodes")
+        return
+    last = steps[-1]
+    where = f"{last['phase']}, step {last['step']:,} of {last['steps']:,}"
+    st.progress(last["step"]/last["steps"], f"{job.title}: {where}")
+
+def charts(job, jepa):
+    "How the latents are, the loss beside what it should be read with, and where a dream goes."
+    words = jepa[-1]["diagnosis"]
+    color = "green" if words == "healthy" else "red" if "collapse" in words else "orange"
+    st.markdown(f"Its latents: :{color}-badge[{words}]")
+    x = [step["step"] for step in jepa]
+    def line(key): return [step[key] for step in jepa]
+    predicted = [max(step["parts"]["prediction"], 1e-6) for step in jepa]
+    off = {f"{k} ahead": [look[k] for look in line("off")] for k in jepa[0]["off"]}
+
+    one, two = st.columns(2)
+    curve(one, "loss", "Loss: it may rise while the dream improves",
+          {"loss": line("loss"), "prediction": predicted}, x, "loss (log scale)", log=True)
+    curve(two, "off", "How far its dreams are off", off, x,
+          "px, read by a line (log scale)", log=True)
+    one, two, three = st.columns(3)
+    curve(one, "std", "Latent std", {"std": line("std")}, x, "std")
+    curve(two, "rank", "Effective rank", {"rank": line("rank")}, x, f"of {job.config.latent}")
+    with three: trail(job, jepa[-1])
+
+def curve(place, key, title, lines, x, y_label, log=False):
+    fig = curves(lines, x=x, title=title, x_label="step", y_label=y_label, log_y=log, height=260)
+    chart(place, fig.update_layout(margin=dict(t=46, b=40), legend=ABOVE), key)
+
 def trail(job, look):
+    "Where the logo of one episode goes, and where it is dreamed to go."
     dreamed, true = np.array(look["dreamed"]), np.array(look["true"])
     fig = go.Figure()
     for name,path,color in (("reality", true, REALITY), ("dream", dreamed, DREAM)):
-        fig.add_scatter(x=path[:, 1], y=path[:, 0], name=name, mode="lines+markers", line=dict(color=color, width=1.5), marker=dict(size=5))
+        fig.add_scatter(x=path[:, 1], y=path[:, 0], name=name, mode="lines+markers",
+                        line=dict(color=color, width=1.5), marker=dict(size=5))
+    fig.update_layout(title=f"{len(true)} frames ahead", height=260,
+                      margin=dict(t=46, b=20, l=20, r=10), legend=ABOVE)
     size = job.world.size
-    fig.update_layout(title=f"{len(true)} frames ahead", height=260, margin=dict(t=46, b=20, l=20, r=10),
-                      legend=dict(orientation="h", y=1.18, x=.4))
-    chart(st, fig.update_xaxes(range=[-.5, size-.5], showticklabels=False).update_yaxes(range=[size-.5, -.5], showticklabels=False, scaleanchor="x"), "trail")
+    fig.update_xaxes(range=[-.5, size-.5], showticklabels=False)
+    fig.update_yaxes(range=[size-.5, -.5], showticklabels=False, scaleanchor="x")
+    chart(st, fig, "trail")
+
+
+# What becomes of it
 
 def take_along(place, job):
     "What can be done with a model that is trained."
-    if state.get("named") != job.folder: state.named, state.name = job.folder, f"{job.recipe}-{secrets.token_hex(2)}"
-    name = place.text_input("Name", key="name", help="1 to 64 letters, digits, - and _.")
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name or ""): return place.error(f"Name: received {name!r}, expected 1 to 64 letters, digits, - and _.")
+    if state.get("named") != job.folder:
+        state.named = job.folder
+        state.name = f"{job.recipe}-{secrets.token_hex(2)}"
+    name = place.text_input("Name", key="name", help=f"{NAMES}.")
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name or ""):
+        return place.error(f"Name: received {name!r}, expected {NAMES}.")
+    path = job.folder/"model.safetensors"
     one, two = place.columns(2)
     if one.button("Load into Live", type="primary", width="stretch", key="take"):
-        add_own(f"{name} (trained here)", job.folder/"model.safetensors")
         state.weights = f"{name} (trained here)"
+        add_own(state.weights, path)
         st.switch_page("live.py")
-    if two.button("Save", width="stretch", key="save", help="To runs/NAME on this server, for the command line."): save(place, job, name)
-    place.download_button("Download", (job.folder/"model.safetensors").read_bytes(), f"{name}.safetensors", width="stretch", key="download")
+    if two.button("Save", width="stretch", key="save",
+                  help="To runs/NAME on this server, for the command line."):
+        save(place, job, name)
+    place.download_button("Download", path.read_bytes(), f"{name}.safetensors",
+                          width="stretch", key="download")
 
 def save(place, job, name):
     folder = Path("runs")/name
@@ -167,17 +255,25 @@ def save(place, job, name):
 
 
 left, right = st.columns([2.9, 1], gap="medium")
-left.markdown("**Start, and watch the dream's error fall while the effective rank stays up: a falling loss alone proves nothing.**")
-chosen, job = knobs(right), state.get("job")
-one, two = right.columns(2)
-busy = job is not None and job.alive
-one.button("Start", icon=":material/play_arrow:", type="primary", width="stretch", key="start", disabled=busy, on_click=start, args=chosen)
-two.button("Stop", icon=":material/stop:", width="stretch", key="stop", disabled=not busy, on_click=job.stop if job else None)
-if state.get("trouble"): right.error(state.pop("trouble"))
+left.markdown(
+    "**Start, and watch the dream's error fall while the effective rank stays up: "
+    "a falling loss alone proves nothing.**")
+chosen = knobs(right)
 job = state.get("job")
+busy = job is not None and job.alive
+one, two = right.columns(2)
+one.button(
+    "Start", key="start", icon=":material/play_arrow:", type="primary", width="stretch",
+    disabled=busy, on_click=start, args=chosen)
+two.button(
+    "Stop", key="stop", icon=":material/stop:", width="stretch",
+    disabled=not busy, on_click=job.stop if job else None)
+if state.get("trouble"): right.error(state.pop("trouble"))
 if job and job.trouble: right.error(job.trouble)
 if job and job.stopped: right.info("Stopped; nothing was kept.")
 if job and job.done: take_along(right, job)
 with left:
-    if job is None: st.info("Nothing has been trained in this session yet. The recipe rotor takes about half a minute.")
-    else: st.fragment(watch, run_every=1. if job.alive else None)()
+    if job: st.fragment(watch, run_every=1. if job.alive else None)()
+    else:
+        st.info("Nothing has been trained in this session yet. "
+                "The recipe rotor takes about half a minute.")
