@@ -1,4 +1,7 @@
-"Train the baselines that come with the package: for each world that is trained on a pixel predictor and an untrained encoder, with the sizes and the budget of its recipe."
+"""Train the baselines that come with the package.
+
+For each world that is trained on: a pixel predictor and an untrained encoder,
+with the sizes and the budget of that world's recipe."""
 from pathlib import Path
 
 from dvd_jepa.rivals import baselines, save_pixels

@@ -1,4 +1,7 @@
-"Make executed notebooks repeatable: plotly's HTML gets an id from its cell in place of a random one, and what was printed in pieces becomes one text."
+"""Make executed notebooks repeatable.
+
+Plotly's HTML gets an id from its cell in place of a random one, and what was printed in pieces
+becomes one text."""
 import re
 from pathlib import Path
 
@@ -12,7 +15,8 @@ def joined(outputs):
     whole = []
     for output in outputs:
         last = whole[-1] if whole else {}
-        if output.get("name") and last.get("name") == output["name"]: last["text"] += output["text"]
+        same = output.get("name") and last.get("name") == output["name"]
+        if same: last["text"] += output["text"]
         else: whole.append(output)
     return whole
 
@@ -29,4 +33,5 @@ def settle(path):
 
 
 if __name__ == "__main__":
-    for path in sorted((Path(__file__).parent.parent/"nbs").rglob("*.ipynb")): settle(path)
+    notebooks = Path(__file__).parent.parent/"nbs"
+    for path in sorted(notebooks.rglob("*.ipynb")): settle(path)

@@ -1,5 +1,8 @@
-"""Build the site into _docs/ from the notebooks, without Quarto and without a network: nbdev's own pages, rendered in pure Python from the
-_quarto.yml and sidebar.yml that Quarto would use. `python tools/docs.py [--check]`; --check also follows every link and anchor."""
+"""Build the site into _docs/ from the notebooks, without Quarto and without a network.
+
+nbdev's own pages are rendered in pure Python, from the _quarto.yml and sidebar.yml that Quarto
+would use. `python tools/docs.py` also follows every link and anchor; with --check it does only
+that."""
 import os
 import re
 import shutil
@@ -13,14 +16,42 @@ import nbformat
 
 top = Path(__file__).parent.parent
 proc, site = top/"_proc", top/"_docs"
-NUMBER = re.compile(r"(?<![\w.])(\d\d)_(\w+)\.ipynb")   # 22_losses.ipynb → losses.html, as nbdev's links expect
-NEARBY = re.compile(r"\]\((?!\w+:)[^)\s]*")             # a link that leads to another page of ours
-PLOTLY, MATHJAX, KATEX = (re.compile(p) for p in (r'<script[^>]*src="https://cdn\.plot\.ly/[^"]*"[^>]*></script>|<script type="module">import "https://cdn\.plot\.ly/[^<]*</script>', r'<script[^>]*src="https://cdnjs\.cloudflare\.com/[^"]*"[^>]*></script>', r"https://cdn\.jsdelivr\.net/npm/katex@[\d.]+/dist/"))
+OURS = "/dvd-jepa/dvd-jepa/blob/main/"
 
-LINKED = re.compile(r"\[`([^`]+)`\]\([^)]*\)")          # a link in code is only noise
-FENCED, SHOWN = re.compile(r"```python\n.*?\n```", re.S), re.compile(r"(?<=```python\n)def (\w+)\(\n(.*?)\n\)[^\n]*:(?=\n```)", re.S)
-ELSEWHERE = re.compile(r'@import\s+(?:url\(["\']?https?://[^)]*\)|["\']https?://[^"\']*["\'])[^;]*;')   # a theme's fonts; the system's are as good
+# 22_losses.ipynb → losses.html, as nbdev's links expect
+NUMBER = re.compile(r"(?<![\w.])(\d\d)_(\w+)\.ipynb")
+# A link that leads to another page of ours
+NEARBY = re.compile(r"\]\((?!\w+:)[^)\s]*")
+# A link in code is only noise
+LINKED = re.compile(r"\[`([^`]+)`\]\([^)]*\)")
+FENCED = re.compile(r"```python\n.*?\n```", re.S)
+SHOWN = re.compile(r"(?<=```python\n)def (\w+)\(\n(.*?)\n\)[^\n]*:(?=\n```)", re.S)
+# What a page would fetch from elsewhere
+PLOTLY = re.compile(r'<script[^>]*src="https://cdn\.plot\.ly/[^"]*"[^>]*></script>'
+                    r'|<script type="module">import "https://cdn\.plot\.ly/[^<]*</script>')
+MATHJAX = re.compile(r'<script[^>]*src="https://cdnjs\.cloudflare\.com/[^"]*"[^>]*></script>')
+KATEX = re.compile(r"https://cdn\.jsdelivr\.net/npm/katex@[\d.]+/dist/")
+# A theme's fonts; the system's are as good
+ELSEWHERE = re.compile(r'@import\s+(?:url\(["\']?https?://[^)]*\)'
+                       r'|["\']https?://[^"\']*["\'])[^;]*;')
+# What a style or a script fetches
+ELSEWHERES = re.compile(r"""(?:url\(\s*["']?|@import\s+["']|\bimport\s*\(?\s*["']"""
+                        r"""|\bfrom\s+["'])((?:https?:)?//[^"')\s]+)""")
 
+
+def read(path): return path.read_text(encoding="utf-8")
+
+def write(path, text): path.write_text(text, encoding="utf-8")
+
+def without_number(text): return NUMBER.sub(r"\2.ipynb", text)
+
+def markdowns(nb):
+    "Data of the outputs that are Markdown."
+    found = [output.get("data", {}) for cell in nb.cells for output in cell.get("outputs", [])]
+    return [data for data in found if "text/markdown" in data]
+
+
+# The pages, before they are rendered
 
 def processed():
     "nbdev's pages in _proc/: links to names, docments as tables, hidden cells gone."
@@ -36,63 +67,128 @@ def renamed():
     from nbdev.config import get_config
     home = get_config().doc_host.rstrip("/")+get_config().doc_baseurl.rstrip("/")+"/"
     for path in sorted(proc.rglob("*.ipynb")):
-        inside = path.relative_to(proc)
-        nb, up = nbformat.read(path, 4), "../"*(len(inside.parts)-1)
-        within = lambda text: NEARBY.sub(lambda link: NUMBER.sub(r"\2.ipynb", link.group(0)), text.replace(f"]({home}", f"]({up}"))
+        up = "../"*(len(path.relative_to(proc).parts)-1)
+        def within(text, up=up):
+            text = text.replace(f"]({home}", f"]({up}")
+            return NEARBY.sub(lambda link: without_number(link.group(0)), text)
+        nb = nbformat.read(path, 4)
         for cell in nb.cells:
             if cell.cell_type == "markdown": cell.source = within(cell.source)
-            for output in cell.get("outputs", []):
-                if "text/markdown" in output.get("data", {}): output["data"]["text/markdown"] = within(output["data"]["text/markdown"])
+        for data in markdowns(nb): data["text/markdown"] = within(data["text/markdown"])
         path.unlink()
-        nbformat.write(nb, path.with_name(NUMBER.sub(r"\2.ipynb", path.name)))
-    for path in proc.glob("*.yml"): path.write_text(NUMBER.sub(r"\2.ipynb", path.read_text(encoding="utf-8")), encoding="utf-8")
+        nbformat.write(nb, path.with_name(without_number(path.name)))
+    for path in proc.glob("*.yml"): write(path, without_number(read(path)))
 
-def chapters(): return [NUMBER.fullmatch(p.name).group(2) for p in sorted((top/"nbs").glob("[0-9]*.ipynb"))]   # modules in reading order
+def chapters():
+    "Modules in reading order."
+    notebooks = sorted((top/"nbs").glob("[0-9]*.ipynb"))
+    return [NUMBER.fullmatch(path.name).group(2) for path in notebooks]
 
 def legible():
-    "Signatures as a reader wants them: no links inside code, options of the command line with their help, the fields of a class."
-    import importlib
+    """Signatures as a reader wants them.
 
+    No links inside code, options of the command line with their help, the fields of a class."""
+    import importlib
     for path in proc.rglob("*.ipynb"):
+        is_chapter = path.parent == proc and path.stem in chapters()
+        module = importlib.import_module(f"dvd_jepa.{path.stem}") if is_chapter else None
+        def shown(found, module=module): return rewritten(module, found)
         nb = nbformat.read(path, 4)
-        module = importlib.import_module(f"dvd_jepa.{path.stem}") if path.parent == proc and path.stem in chapters() else None
-        for output in (o for cell in nb.cells if cell.cell_type == "code" for o in cell.outputs if "text/markdown" in o.get("data", {})):
-            text = FENCED.sub(lambda code: LINKED.sub(r"`\1`", code.group(0)), output["data"]["text/markdown"])
-            output["data"]["text/markdown"] = SHOWN.sub(lambda shown: rewritten(module, shown), text) if module else text
+        for data in markdowns(nb):
+            text = FENCED.sub(without_links, data["text/markdown"])
+            data["text/markdown"] = SHOWN.sub(shown, text) if module else text
         nbformat.write(nb, path)
 
+def without_links(code): return LINKED.sub(r"`\1`", code.group(0))
+
 def rewritten(module, shown):
-    "A signature that says more than nbdev's, where it can: of a command, or of a class with fields."
+    "A signature that says more than nbdev's, where it can: of a command, or of a class."
+    import inspect
+    name, parameters = shown.groups()
+    thing = getattr(module, name, None)
+    if "Annotated" in parameters: return command(name, thing)
+    if inspect.isclass(thing) and "*args" in parameters: return fields(name, thing)
+    return shown.group(0)
+
+def command(name, thing):
+    "A command with its options: type, default and help."
     import inspect
     import typing
-    thing = getattr(module, shown.group(1), None)
-    if "Annotated" in shown.group(2):
-        options = [(p, *typing.get_args(p.annotation)) for p in inspect.signature(thing).parameters.values()]
-        lines = [f"    {p.name}:{kind.__name__ if isinstance(kind, type) else str(kind)} = {p.default!r}, # {about.help}" for p,kind,about in options]
-        return "\n".join([f"def {shown.group(1)}(", *lines, "):"])
-    if inspect.isclass(thing) and "*args" in shown.group(2):
-        fields = re.findall(r"^    (\w+\s*:[^#\n(]*?)\s*(#.*)?$", inspect.getsource(thing), re.M)
-        if fields: return "\n".join([f"class {shown.group(1)}:", *(f"    {field}  {about}".rstrip() for field,about in fields)])
-        return f"class {shown.group(1)}: ..."
-    return shown.group(0)
+    lines = []
+    for p in inspect.signature(thing).parameters.values():
+        kind, about = typing.get_args(p.annotation)
+        of = kind.__name__ if isinstance(kind, type) else str(kind)
+        lines.append(f"    {p.name}:{of} = {p.default!r}, # {about.help}")
+    return "\n".join([f"def {name}(", *lines, "):"])
+
+def fields(name, thing):
+    "A class with its fields, if it has any."
+    import inspect
+    field = re.compile(r"^    (\w+\s*:[^#\n(]*?)\s*(#.*)?$", re.M)
+    found = field.findall(inspect.getsource(thing))
+    if not found: return f"class {name}: ..."
+    lines = [f"    {field}  {about}".rstrip() for field,about in found]
+    return "\n".join([f"class {name}:", *lines])
 
 def reference():
     "One page that lists every public name, with its first sentence and its place in the book."
     import importlib
+    lines = ["---", "title: Reference",
+             "description: Every public name, and the chapter that tells of it", "---", ""]
+    for name in chapters():
+        module = importlib.import_module(f"dvd_jepa.{name}")
+        rows = names_of(module)
+        table = ["| name | |", "|---|---|", *rows] if rows else []
+        lines += [f"## {name}", "", module.__doc__ or "", "", *table, ""]
+    write(proc/"reference.qmd", "\n".join(lines))
+    with open(proc/"sidebar.yml", "a", encoding="utf-8") as f:
+        f.write("      - text: Reference\n        href: reference.qmd\n")
+
+def names_of(module):
+    "A module's public names, a row each."
     import inspect
 
     from dvd_jepa._modidx import d
-    lines = ["---", "title: Reference", "description: Every public name, and the chapter that tells of it", "---", ""]
-    for module in chapters():
-        m, rows = importlib.import_module(f"dvd_jepa.{module}"), []
-        for name,(page, _) in d["syms"].get(f"dvd_jepa.{module}", {}).items():
-            short = name.removeprefix(f"dvd_jepa.{module}.")
-            if "." in short or short not in m.__all__: continue
-            said = (inspect.getdoc(getattr(m, short)) or "").split("\n")[0]
-            rows.append(f"| [`{short}`]({page.replace('.html', '.ipynb')}) | {said.replace('|', chr(92)+'|')} |")
-        lines += [f"## {module}", "", m.__doc__ or "", "", *(["| name | |", "|---|---|", *rows] if rows else []), ""]
-    (proc/"reference.qmd").write_text("\n".join(lines), encoding="utf-8")
-    with open(proc/"sidebar.yml", "a", encoding="utf-8") as f: f.write("      - text: Reference\n        href: reference.qmd\n")
+    rows = []
+    for name,(page, _) in d["syms"].get(module.__name__, {}).items():
+        short = name.removeprefix(f"{module.__name__}.")
+        if "." in short or short not in module.__all__: continue
+        said = (inspect.getdoc(getattr(module, short)) or "").split("\n")[0]
+        said = said.replace("|", r"\|")
+        rows.append(f"| [`{short}`]({page.replace('.html', '.ipynb')}) | {said} |")
+    return rows
+
+
+# The pages, and what stands beside them
+
+def render(folder):
+    "The pages as HTML, in _docs/. Raises RuntimeError if they can't be rendered."
+    import subprocess
+    places = str(Path(sys.executable).parent), sysconfig.get_path("scripts")
+    program = shutil.which("smalldocs", path=os.pathsep.join(places))
+    done = subprocess.run([program, "render", str(folder)], capture_output=True, text=True)
+    if done.returncode:
+        said = done.stdout + done.stderr
+        raise RuntimeError(f"the pages could not be rendered:\n{said}")
+    shutil.move(folder/"_docs", site)
+
+def anchored():
+    """Give methods the anchors that nbdev's links ask for.
+
+    Those that several decorators wrap are shown under their bare names."""
+    from dvd_jepa._modidx import d
+    for symbols in d["syms"].values():
+        for address,_ in symbols.values():
+            name, _, anchor = address.partition("#")
+            page = site/name
+            if page.is_file() and "." in anchor: add_anchor(page, anchor)
+
+def add_anchor(page, anchor):
+    html = read(page)
+    bare = f'id="{anchor.rpartition(".")[2]}"'
+    if f'id="{anchor}"' in html or bare not in html: return
+    at = html.rindex("<", 0, html.index(bare))
+    write(page, f'{html[:at]}<a id="{anchor}"></a>{html[at:]}')
 
 def demo():
     "The browser demo's weights, beside its page."
@@ -106,41 +202,28 @@ def demo():
         (folder/f"{name}.bin").write_bytes(numbers)
 
 def without_network():
-    "Scripts and styles that pages would fetch from elsewhere are put beside them; a page needs plotly once, and MathJax not at all."
+    """Put what pages would fetch from elsewhere beside them.
+
+    A page needs plotly once, and MathJax not at all."""
     import plotly
     libs = site/"site_libs"
     shutil.copytree(top/"tools"/"katex", libs/"katex", dirs_exist_ok=True)
-    shutil.copy(Path(plotly.__file__).parent/"package_data"/"plotly.min.js", libs/"plotly.min.js")
-    for style in libs.rglob("*.css"): style.write_text(ELSEWHERE.sub("", style.read_text(encoding="utf-8")), encoding="utf-8")
+    package = Path(plotly.__file__).parent/"package_data"
+    shutil.copy(package/"plotly.min.js", libs/"plotly.min.js")
+    for style in libs.rglob("*.css"): write(style, ELSEWHERE.sub("", read(style)))
     for page in site.rglob("*.html"):
-        if page.parent.name == "demo": continue
-        up, html = "../"*(len(page.relative_to(site).parts)-1), page.read_text(encoding="utf-8")
-        used = bool(PLOTLY.search(html))
-        html = KATEX.sub(f"{up}site_libs/katex/", PLOTLY.sub("", MATHJAX.sub("", html)))
-        head = f'<link rel="icon" href="{up}images/icon.svg">' + (f'<script src="{up}site_libs/plotly.min.js"></script><script src="{up}figures.js" defer></script>' if used else "")
-        html = html.replace("</head>", f"{head}</head>", 1)
-        page.write_text(html, encoding="utf-8")
+        up = "../"*(len(page.relative_to(site).parts)-1)
+        if page.parent.name != "demo": write(page, at_home(read(page), up))
 
-def anchored():
-    "Methods that several decorators wrap are shown under their bare names: they get the anchors, too, that nbdev's links ask for."
-    from dvd_jepa._modidx import d
-    for symbols in d["syms"].values():
-        for address,_ in symbols.values():
-            name, _, anchor = address.partition("#")
-            page, bare = site/name, f'id="{anchor.rpartition(".")[2]}"'
-            if not page.is_file() or "." not in anchor: continue
-            html = page.read_text(encoding="utf-8")
-            if f'id="{anchor}"' not in html and bare in html:
-                at = html.rindex("<", 0, html.index(bare))
-                page.write_text(f'{html[:at]}<a id="{anchor}"></a>{html[at:]}', encoding="utf-8")
-
-def render(folder):
-    "The pages as HTML, in _docs/."
-    import subprocess
-    program = shutil.which("smalldocs", path=os.pathsep.join((str(Path(sys.executable).parent), sysconfig.get_path("scripts"))))
-    done = subprocess.run([program, "render", str(folder)], capture_output=True, text=True)
-    if done.returncode: raise RuntimeError(f"the pages could not be rendered:\n{done.stdout}{done.stderr}")
-    shutil.move(folder/"_docs", site)
+def at_home(html, up):
+    "A page that fetches nothing from elsewhere; `up` leads to the top of the site."
+    head = f'<link rel="icon" href="{up}images/icon.svg">'
+    if PLOTLY.search(html):
+        head += (f'<script src="{up}site_libs/plotly.min.js"></script>'
+                 f'<script src="{up}figures.js" defer></script>')
+    html = PLOTLY.sub("", MATHJAX.sub("", html))
+    html = KATEX.sub(f"{up}site_libs/katex/", html)
+    return html.replace("</head>", f"{head}</head>", 1)
 
 def build():
     shutil.rmtree(site, ignore_errors=True)
@@ -154,51 +237,74 @@ def build():
     without_network()
 
 
-ELSEWHERES = re.compile(r"""(?:url\(\s*["']?|@import\s+["']|\bimport\s*\(?\s*["']|\bfrom\s+["'])((?:https?:)?//[^"')\s]+)""")   # what a style or a script fetches
-OURS = "/dvd-jepa/dvd-jepa/blob/main/"
+# The check
 
 class Page(HTMLParser):
     "Where a page leads, what it fetches, and which anchors it has."
+    MEDIA = "script", "img", "iframe", "source", "video", "audio"
+
     def __init__(self, html):
         super().__init__()
-        self.links, self.fetched, self.anchors, self.inside = [], [], set(), None
+        self.links = []
+        self.fetched = []
+        self.anchors = set()
+        self.inside = None
         self.feed(html)
+
     def handle_starttag(self, tag, attrs):
         a = dict(attrs)
         self.anchors |= {a[k] for k in ("id", "name") if a.get(k)}
         if tag == "a" and a.get("href"): self.links.append(a["href"])
-        if tag in ("script", "img", "iframe", "source", "video", "audio") and a.get("src"): self.fetched.append(a["src"])
-        self.fetched += [part.split()[0] for part in (a.get("srcset") or "").split(",") if part.strip()]
+        if tag in self.MEDIA and a.get("src"): self.fetched.append(a["src"])
+        sources = (a.get("srcset") or "").split(",")
+        self.fetched += [source.split()[0] for source in sources if source.strip()]
         self.fetched += ELSEWHERES.findall(a.get("style") or "")
-        if tag == "link" and a.get("href") and a.get("rel") != "canonical": self.fetched.append(a["href"])
+        beside = tag == "link" and a.get("rel") != "canonical"
+        if beside and a.get("href"): self.fetched.append(a["href"])
         self.inside = tag
+
     def handle_data(self, text):
         if self.inside in ("script", "style"): self.fetched += ELSEWHERES.findall(text)
+
     def handle_endtag(self, tag): self.inside = None
 
 def broken(folder=site):
     "Links and anchors that lead nowhere, and files that would be fetched from elsewhere."
     folder = folder.resolve()
-    pages = {path: Page(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("*.html"))}
+    pages = {path: Page(read(path)) for path in sorted(folder.rglob("*.html"))}
     for style in folder.rglob("*.css"):
-        for address in ELSEWHERES.findall(style.read_text(encoding="utf-8")): yield f"{style.relative_to(folder)}: fetches {address}"
+        for address in ELSEWHERES.findall(read(style)):
+            yield f"{style.relative_to(folder)}: fetches {address}"
     for path,page in pages.items():
         for link in [*page.links, *page.fetched]:
-            parts = urlsplit(link)
-            if parts.scheme in ("http", "https") or parts.netloc:
-                if link in page.fetched: yield f"{path.relative_to(folder)}: fetches {link}"
-                elif OURS in link and not (top/unquote(link.partition(OURS)[2]).partition("#")[0]).exists(): yield f"{path.relative_to(folder)}: {link} isn't in the repository"
-                continue
-            if parts.scheme: continue
-            target = path if not parts.path else (path.parent/unquote(parts.path)).resolve()
-            if not target.is_relative_to(folder): yield f"{path.relative_to(folder)}: {link} leaves the site"; continue
-            if target.is_dir(): target = target/"index.html"
-            if not target.exists(): yield f"{path.relative_to(folder)}: {link} leads nowhere"
-            elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].anchors: yield f"{path.relative_to(folder)}: {link} has no such anchor"
+            wrong = trouble(link, path, pages, folder)
+            if wrong: yield f"{path.relative_to(folder)}: {wrong}"
+
+def trouble(link, path, pages, folder):
+    "What is wrong with a link of a page, or None."
+    parts = urlsplit(link)
+    if parts.scheme in ("http", "https") or parts.netloc:
+        return f"fetches {link}" if link in pages[path].fetched else lost(link)
+    if parts.scheme: return None
+    target = (path.parent/unquote(parts.path)).resolve() if parts.path else path
+    if not target.is_relative_to(folder): return f"{link} leaves the site"
+    if target.is_dir(): target = target/"index.html"
+    if not target.exists(): return f"{link} leads nowhere"
+    anchor = unquote(parts.fragment)
+    if not anchor or target not in pages or anchor in pages[target].anchors: return None
+    return f"{link} has no such anchor"
+
+def lost(link):
+    "What is wrong with a link to elsewhere, or None: ours must lead to a file."
+    if OURS not in link: return None
+    inside = unquote(link.partition(OURS)[2]).partition("#")[0]
+    return None if (top/inside).exists() else f"{link} isn't in the repository"
 
 
 if __name__ == "__main__":
     if "--check" not in sys.argv: build()
-    wrong = list(broken())
-    print("\n".join(wrong) if wrong else f"{len(list(site.rglob('*.html')))} pages in {site.name}/, every link and anchor leads somewhere")
-    sys.exit(1 if wrong else 0)
+    if wrong := list(broken()):
+        print("\n".join(wrong))
+        sys.exit(1)
+    count = len(list(site.rglob("*.html")))
+    print(f"{count} pages in {site.name}/, every link and anchor leads somewhere")

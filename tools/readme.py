@@ -1,4 +1,6 @@
-"Write README.md from nbs/index.ipynb: hidden cells dropped, results in place, links made relative to the top folder."
+"""Write README.md from nbs/index.ipynb.
+
+Hidden cells are dropped, results stand in place, and links are relative to the top folder."""
 import re
 import sys
 from pathlib import Path
@@ -13,10 +15,13 @@ def visible(cell):
     "The cell as a reader of README sees it, or None."
     if cell.cell_type != "code": return cell
     lines = cell.source.splitlines()
-    directives = {line.removeprefix("#|").replace(" ", "") for line in lines if line.startswith("#|")}
+    marked = [line for line in lines if line.startswith("#|")]
+    directives = {line.removeprefix("#|").replace(" ", "") for line in marked}
     if directives & {"hide", "export"}: return None
-    if "echo:false" in directives: return nbformat.v4.new_markdown_cell("\n".join(o.data["text/markdown"] for o in cell.outputs))
-    cell.source = "\n".join(line for line in lines if not line.startswith("#|"))
+    if "echo:false" in directives:
+        shown = [output.data["text/markdown"] for output in cell.outputs]
+        return nbformat.v4.new_markdown_cell("\n".join(shown))
+    cell.source = "\n".join(line for line in lines if line not in marked)
     return cell
 
 

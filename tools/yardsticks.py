@@ -1,4 +1,6 @@
-"Measure the yardsticks that come with the package: for each of its weights, and the world models among its baselines, what their errors are usually like."
+"""Measure the yardsticks that come with the package: what a model's errors are usually like.
+
+Each of the packaged weights has one, and so have the world models among its baselines."""
 from pathlib import Path
 
 from dvd_jepa.jepa import load, packaged
@@ -9,7 +11,8 @@ folder = Path(__file__).parent.parent/"dvd_jepa"/"weights"/"yardsticks"
 
 def measure(source, name):
     "Measure a model's yardstick afresh, whatever came with it."
-    model, path = load(source), folder/f"{name}.safetensors"
+    model = load(source)
+    path = folder/f"{name}.safetensors"
     path.unlink(missing_ok=True)
     model.kept.pop("yardstick", None)
     save_yardstick(model, path)
@@ -17,4 +20,5 @@ def measure(source, name):
 
 if __name__ == "__main__":
     for name in packaged(): measure(name, name)
-    for path in sorted((folder.parent/"baselines").glob("untrained-*.safetensors")): measure(path, path.stem)
+    untrained = (folder.parent/"baselines").glob("untrained-*.safetensors")
+    for path in sorted(untrained): measure(path, path.stem)
