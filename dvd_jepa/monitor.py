@@ -24,145 +24,188 @@ from .surprise import scored, space_of, weights_of, yardstick
 
 # %% ../nbs/42_monitor.ipynb #3561f09e
 class Reading:
-    """What a monitor says of one frame: numbers for a single stream, tensors (S,) for several.
-    `score` is NaN until `context` frames have been seen; above `threshold` it rings: `alarm`. Is it `lost`, it has rung for so long that it waits in silence until it understands again."""
+    "What a monitor says of one frame: numbers for a single stream, tensors (S,) for several."
     def __init__(self,
         score,      # Surprise; NaN until `context` frames have been seen
         threshold,  # Above this it rings
         alarm,      # Does it ring?
         lost=False, # Has it rung for so long that it waits in silence until it understands again?
         draw=None   # Draws what was expected when asked; None without decoder or expectation
-    ): self.score, self.threshold, self.alarm, self.lost, self._draw = score, threshold, alarm, lost, draw
-    def __repr__(self): return f"Reading(score={self.score}, threshold={self.threshold}, alarm={self.alarm}, lost={self.lost})"
+    ):
+        self.score, self.threshold, self.alarm, self.lost = score, threshold, alarm, lost
+        self._draw = draw
+
+    def __repr__(self):
+        numbers = f"score={self.score}, threshold={self.threshold}"
+        return f"Reading({numbers}, alarm={self.alarm}, lost={self.lost})"
 
     @property
     def expected(self):
-        "The frame it had expected, (H, W) or (S, H, W); None without decoder or expectation. It is drawn when it is asked for."
+        "The frame it had expected, (H, W) or (S, H, W), drawn when asked for; or None."
         return None if self._draw is None else self._draw()
 
 # %% ../nbs/42_monitor.ipynb #bd554411
 class Monitor:
-    """Streaming alarms at a promised false-alarm rate: `calibrate` on clean episodes, then `update` with each frame, (H, W) for one stream or (S, H, W) for many side by side.
-    `skip()` says that a frame didn't come, `reset()` forgets the streams, `state_dict()` and `load_state_dict()` let another process go on.
-    `patience`: after so many alarms without calm it is lost, and silent until it has understood `context` frames in a row."""
+    "Alarms at a promised rate: `calibrate` on clean episodes, then `update` with each frame."
     def __init__(self,
         model:WorldModel,
         false_alarms:float=1e-3, # Asked share of clean frames that may ring
         space:str=None,          # As in `WorldModel.surprise`
-        patience:int=30,         # So many alarms it gives without `context` calm frames in a row between them; then it is lost, and silent until they have come
+        patience:int=30,         # Alarms, without `context` calm frames in a row, until it is lost
     ):
-        if not isinstance(model, WorldModel): raise wrong("model", f"a {type(model).__name__}", "a WorldModel, from dvd_jepa.load or fit")
+        if not isinstance(model, WorldModel):
+            expected = "a WorldModel, from dvd_jepa.load or fit"
+            raise wrong("model", f"a {type(model).__name__}", expected)
         self.model, self.false_alarms = model, check_rate("false_alarms", false_alarms)
-        self._threshold = None
         self.space, self.patience = space_of(model, space), check_whole("patience", patience, 1)
+        self._threshold = None
         self._places = looked_at(model.context, model.config.glimpses)
         if self.space == "relative": yardstick(model)   # now, not at the first frame
         self.reset()
 
-    def __repr__(self): return f"Monitor({self.model.config.recipe!r}, false_alarms={self.false_alarms:g}, space={self.space!r}, threshold={self.threshold}, streams={self.streams})"
-
-    @property
-    def threshold(self):
-        "Above this score it rings; None before `calibrate`. One that is set by hand promises no rate."
-        return self._threshold
-
-    @threshold.setter
-    def threshold(self, value): self._promise(check_number("threshold", value, 0, math.inf))
-
     def reset(self):
         "Forget all streams, as before the first frame; the threshold stays."
-        self.streams = None   # how many there are, the first frame says
+        self.streams = None   # the first frame says how many there are
         return self
+
+# %% ../nbs/42_monitor.ipynb #dd077862
+@patch
+def __repr__(self:Monitor):
+    how = f"false_alarms={self.false_alarms:g}, space={self.space!r}"
+    now = f"threshold={self.threshold}, streams={self.streams}"
+    return f"Monitor({self.model.config.recipe!r}, {how}, {now})"
+
+def _get_threshold(self):
+    "Above this score it rings; None before `calibrate`. One that is set by hand promises no rate."
+    return self._threshold
+
+def _set_threshold(self, value): self._promise(check_number("threshold", value, 0, math.inf))
+
+Monitor.threshold = property(_get_threshold, _set_threshold)
 
 # %% ../nbs/42_monitor.ipynb #b1e89b11
 @patch
 def calibrate(self:Monitor,
-    clean_frames=None, # Clean episodes that the model was not trained on, (n, T, H, W), or a list of clips (T, H, W) of any lengths; None for what the model brings along
+    clean_frames=None, # (n, T, H, W), or a list of clips (T, H, W); None for the model's own
 ):
-    "Set the threshold from clean episodes; ValueError if they are too few for the asked rate."
-    if clean_frames is None: return self._promise(kept_threshold(self.model, self.false_alarms, self.space))
-    clean_frames = getattr(clean_frames, "frames", clean_frames)   # of Clips
-    if isinstance(clean_frames, (list, tuple)) and not clean_frames: raise wrong("clean_frames", "no clips", "at least one")
-    clips = [clip[None] for clip in clean_frames] if isinstance(clean_frames, (list, tuple)) else [clean_frames]
-    scores = torch.cat([self.model.surprise(clip, self.space).flatten() for clip in clips])
+    "Set the threshold from clean episodes, not trained on. Raises ValueError if they are too few."
+    if clean_frames is None:
+        return self._promise(kept_threshold(self.model, self.false_alarms, self.space))
+    clean = getattr(clean_frames, "frames", clean_frames)   # of Clips
+    if not isinstance(clean, (list, tuple)): clean = [clean]
+    else: clean = [clip[None] for clip in clean]
+    if not clean: raise wrong("clean_frames", "no clips", "at least one")
+    scores = torch.cat([self.model.surprise(clip, self.space).flatten() for clip in clean])
     return self._promise(conformal_threshold(scores, self.false_alarms))
 
 @patch
 def _promise(self:Monitor, threshold):
     self._threshold, self._weights = threshold, weights_of(self.model)
-    self._held = list(self.model.modules())                 # so that no identity is used again
+    self._held = list(self.model.modules())   # so that no identity is used again
     self._usual = yardstick(self.model) if self.space == "relative" else None
     self._engine = compiled(self.model, self.space)
     return self
 
+# %% ../nbs/42_monitor.ipynb #cedfd398
 @patch
 def _check_promise(self:Monitor):
-    if self.threshold is None: raise ValueError("Monitor: has no threshold yet; call calibrate(clean_frames) first")
-    if self._weights != weights_of(self.model):
-        raise ValueError("Monitor: the model's weights have changed since calibrate, so its threshold promises nothing; calibrate again")
-    if self._usual is not None and self._usual is not self.model._yardstick[1]:
-        raise ValueError("Monitor: the model's yardstick has changed since calibrate, so its threshold promises nothing; calibrate again")
+    if self.threshold is None:
+        raise ValueError("Monitor: has no threshold yet; call calibrate(clean_frames) first")
+    changed = None
+    if self._weights != weights_of(self.model): changed = "weights have"
+    elif self._usual is not None and self._usual is not self.model._yardstick[1]:
+        changed = "yardstick has"
+    if changed:
+        void = "changed since calibrate, so its threshold promises nothing; calibrate again"
+        raise ValueError(f"Monitor: the model's {changed} {void}")
 
 # %% ../nbs/42_monitor.ipynb #16546fb3
 @patch
 def _start(self:Monitor, streams):
     "Room for what is remembered of so many streams; it never grows."
     k, pixels = self.model.context, math.prod(self.model.shape)
-    self.streams, self._time, count = streams, 0, lambda: np.zeros(streams, np.int64)
-    self._recent = np.zeros((2*k, streams, pixels), np.float32)   # each frame twice, so that the last ones lie in a row
+    self.streams, self._time = streams, 0
+    # each frame twice, so that the last ones lie in a row
+    self._recent = np.zeros((2*k, streams, pixels), np.float32)
     self._z_hat = np.zeros((streams, self.model.config.latent), np.float32)
-    self._seen, self._rings, self._calm, self._lost = count(), count(), count(), np.zeros(streams, bool)
+    for count in ("_seen", "_rings", "_calm"): setattr(self, count, np.zeros(streams, np.int64))
+    self._lost = np.zeros(streams, bool)
 
 @patch
 def skip(self:Monitor,
-    streams=None, # Which of several streams, as indices or a mask (S,); None for all
+    streams=None, # Which of several, as indices or a mask (S,); None for all
 ):
-    "A frame didn't come: these streams start anew, and aren't judged until `context` frames in a row have come."
+    "A frame didn't come: these streams aren't judged until `context` frames in a row have come."
     which = slice(None) if streams is None else np.asarray(streams)
     if self.streams is None or np.size(which) == 0: return self
     try:
         for count in (self._seen, self._rings, self._calm): count[which] = 0
-    except IndexError as e: raise wrong("streams", repr(streams), f"indices below {self.streams}, or a mask ({self.streams},)") from e
+    except IndexError as e:
+        expected = f"indices below {self.streams}, or a mask ({self.streams},)"
+        raise wrong("streams", repr(streams), expected) from e
     return self
 
-# %% ../nbs/42_monitor.ipynb #123fe809
+# %% ../nbs/42_monitor.ipynb #c6f8440e
 @patch
 @torch.no_grad()
 def update(self:Monitor,
-    frame,        # The next frame, (H, W), or of several streams, (S, H, W); grey levels in [0, 1]
-    missing=None, # Of several streams, those whose frame didn't come, as a mask (S,); whatever stands in their place isn't looked at
+    frame,        # The next frame, (H, W), or of several streams, (S, H, W); in [0, 1]
+    missing=None, # Streams whose frame didn't come, as a mask (S,); their pixels aren't looked at
 )->Reading:
-    "Judge one frame and expect the next; ValueError before `calibrate`, with other weights than then, or for a bad frame, which is not remembered."
+    "Judge one frame and expect the next. Raises ValueError for a bad frame, and forgets it."
     self._check_promise()
     several = getattr(frame, "ndim", 0) == len(self.model.frame_size)+1
-    frame, missing = self._checked(frame, several, missing)                                       # NumPy, (S, H, W)
-    obs, z_hat, judged = self._observed(frame), self._z_hat, self._seen > self.model.context
+    frame, missing = self._checked(frame, several, missing)   # NumPy, (S, H, W)
+    obs, z_hat = self._observed(frame), self._z_hat
+    judged = self._seen > self.model.context
     if missing is not None: judged = judged & ~missing
-    score, self._z_hat = (self._one if self.streams == 1 and self._engine else self._many)(obs, z_hat, frame)
-    if missing is not None: self.skip(missing)
-    score, alarm = np.where(judged, score, np.nan), self._ring(judged & (score > self.threshold), judged)
-    draw = None if self.model.decoder is None or not judged.any() else partial(_draw, self.model, z_hat, judged, several)
-    if not several: return Reading(float(score[0]), self.threshold, bool(alarm[0]), bool(self._lost[0]), draw)
-    return Reading(*map(torch.from_numpy, (score, np.full(len(score), self.threshold), alarm, self._lost.copy())), draw)
 
+    judge = self._one if self.streams == 1 and self._engine else self._many
+    score, self._z_hat = judge(obs, z_hat, frame)
+    if missing is not None: self.skip(missing)
+    alarm = self._ring(judged & (score > self.threshold), judged)
+    return self._reading(np.where(judged, score, np.nan), alarm, z_hat, judged, several)
+
+# %% ../nbs/42_monitor.ipynb #1146a208
+@patch
+def _reading(self:Monitor, score, alarm, z_hat, judged, several):
+    drawn = self.model.decoder is not None and judged.any()
+    draw = partial(_draw, self.model, z_hat, judged, several) if drawn else None
+    if not several:
+        return Reading(float(score[0]), self.threshold, bool(alarm[0]), bool(self._lost[0]), draw)
+    numbers = score, np.full(len(score), self.threshold), alarm, self._lost.copy()
+    return Reading(*map(torch.from_numpy, numbers), draw)
+
+def _draw(model, z_hat, judged, several):
+    with torch.no_grad(): pictures = model.decoder(torch.from_numpy(z_hat))
+    pictures[~torch.from_numpy(judged)] = torch.nan   # nothing was expected yet
+    return pictures if several else pictures[0]
+
+# %% ../nbs/42_monitor.ipynb #71242f8c
 @patch
 def _checked(self:Monitor, frame, several, missing):
-    "The frame as NumPy, (S, H, W), if it is one; the first one also says how many streams there are."
+    "The frame as NumPy, (S, H, W), and the mask; the first frame says how many streams there are."
     size = self.model.frame_size
     if missing is not None: frame, missing = _without(frame, several, missing)
-    x = frame.numpy() if isinstance(frame, Tensor) and frame.dtype == torch.float32 and not frame.requires_grad else np.zeros(0)
-    if not (x.ndim == len(size)+several and x.shape[several:] == size and x.size and 0 <= x.min() and x.max() <= 1):
-        x = as_frames(frame, ndim=3 if several else 2, size=size, name="frame").numpy()           # converts, or says what is wrong
+    plain = isinstance(frame, Tensor) and frame.dtype == torch.float32 and not frame.requires_grad
+    x = frame.numpy() if plain else np.zeros(0)
+    fits = x.ndim == len(size)+several and x.shape[several:] == size and x.size
+    if not (fits and 0 <= x.min() and x.max() <= 1):   # convert it, or say what is wrong
+        x = as_frames(frame, ndim=3 if several else 2, size=size, name="frame").numpy()
     x = x if several else x[None]
+
     if self.streams is None: self._start(len(x))
-    if len(x) != self.streams: raise wrong("frame", f"{len(x)} streams", f"{self.streams}, as before (after reset() any number)")
+    if len(x) != self.streams:
+        expected = f"{self.streams}, as before (after reset() any number)"
+        raise wrong("frame", f"{len(x)} streams", expected)
     return x, missing
 
 def _without(frame, several, missing):
     "The frames with black ones where none came, and the mask."
     mask = np.asarray(missing)
     if not several or mask.dtype != bool or mask.shape != (len(frame),):
-        raise wrong("missing", f"{mask.dtype} of shape {mask.shape}", "a mask (S,), beside frames of several streams (of one stream: skip())")
+        expected = "a mask (S,), beside frames of several streams (of one stream: skip())"
+        raise wrong("missing", f"{mask.dtype} of shape {mask.shape}", expected)
     frame = as_tensor(frame, "frame").clone()
     frame[torch.from_numpy(mask)] = 0
     return frame, mask
@@ -173,14 +216,17 @@ def _observed(self:Monitor, frame):
     "Remember the frame, and put together what an encoder looks at, (S, glimpses*H*W)."
     k, at = self.model.context, self._time % self.model.context
     self._recent[at] = self._recent[at+k] = frame.reshape(self.streams, -1)
-    self._time, self._seen = self._time + 1, self._seen + 1
-    return np.concatenate([self._recent[at+1+place] for place in self._places], 1)                   # oldest to newest
+    self._time += 1
+    self._seen = self._seen + 1
+    oldest_first = [self._recent[at+1+place] for place in self._places]
+    return np.concatenate(oldest_first, 1)
 
 @patch
 def _many(self:Monitor, obs, z_hat, frame):
     "Scores (S,), and what is expected next (S, D)."
     z = self.model.target(torch.from_numpy(obs))
-    score = scored(self.model, self.space, torch.from_numpy(z_hat), z, torch.from_numpy(frame))
+    expected = torch.from_numpy(z_hat)
+    score = scored(self.model, self.space, expected, z, torch.from_numpy(frame))
     return score.numpy(), self.model.predictor.roll(z, 1).numpy()
 
 @patch
@@ -189,25 +235,23 @@ def _one(self:Monitor, obs, z_hat, frame):
     score, expected = self._engine(obs[0], z_hat[0], frame[0])
     return np.array([score], np.float32), expected[None]
 
+# %% ../nbs/42_monitor.ipynb #a53a83b0
 @patch
 def _ring(self:Monitor, high, judged):
-    "Which streams ring: those whose score is high, unless they have rung for too long already and haven't been calm since."
+    "Streams whose score is high, unless they have rung for too long and haven't been calm since."
     self._calm = np.where(judged, (self._calm + 1)*~high, self._calm)
     calm = self._calm >= self.model.context
     self._rings = np.where(calm, 0, self._rings + high)
     self._lost = (self._lost | (self._rings > self.patience)) & ~calm
     return high & ~self._lost
 
-def _draw(model, z_hat, judged, several):
-    with torch.no_grad(): pictures = model.decoder(torch.from_numpy(z_hat))
-    pictures[~torch.from_numpy(judged)] = torch.nan   # nothing was expected yet
-    return pictures if several else pictures[0]
-
 # %% ../nbs/42_monitor.ipynb #80b5cf55
 def _numbers(net):
-    "Weights (in × out) and biases of a network's layers, as copies; LookupError for a network of another kind."
-    if (layers := layers_of(net)) is None: raise LookupError("not a plain network")
-    return [(layer.weight.detach().numpy().T.copy(), layer.bias.detach().numpy().copy()) for layer in layers]
+    "Weights (in × out) and biases of a plain network's layers, as copies."
+    layers = layers_of(net)
+    if layers is None: raise LookupError("not a plain network")
+    arrays = [(layer.weight.detach().numpy(), layer.bias.detach().numpy()) for layer in layers]
+    return [(weight.T.copy(), bias.copy()) for weight,bias in arrays]
 
 def _gelu(x): return x*(.5 + .5*torch.erf(torch.from_numpy(x*np.float32(2**-.5))).numpy())
 
@@ -217,15 +261,20 @@ def _through(layers, x):
     for weight,bias in layers[:-1]: x = _gelu(x @ weight + bias)
     return x @ layers[-1][0] + layers[-1][1]
 
+# %% ../nbs/42_monitor.ipynb #c4993ff9
 def _stepper(predictor):
-    "A function from a latent (D,) to the next one; LookupError or ValueError for a predictor that isn't spelled out."
+    "A function from a latent (D,) to the next, of a predictor that is spelled out."
     nets, rotor = predictor.spelled_out()
     nets = {name: _numbers(net) for name,net in nets.items()}
     if rotor is None: return partial(_through, nets["predictor"])
-    turning, fixed = rotor["turning"], "frequencies" in rotor and np.array(rotor["frequencies"], np.float64)
+
+    turning = rotor["turning"]
+    fixed = np.array(rotor["frequencies"], np.float64) if "frequencies" in rotor else None
     def turn(z):
-        pace = (_through(nets["frequency"], z[turning:])/10).astype(np.float64) if fixed is False else fixed
-        (a, b), c, s = z[:turning].reshape(-1, 2).T, np.cos(pace).astype(np.float32), np.sin(pace).astype(np.float32)
+        pace = fixed
+        if fixed is None: pace = (_through(nets["frequency"], z[turning:])/10).astype(np.float64)
+        a, b = z[:turning].reshape(-1, 2).T
+        c, s = np.cos(pace).astype(np.float32), np.sin(pace).astype(np.float32)
         return np.concatenate([np.stack([a*c - b*s, a*s + b*c], 1).reshape(-1), z[turning:]])
     return turn
 
@@ -233,41 +282,49 @@ def _stepper(predictor):
 class _Usual:
     "A yardstick in NumPy, for one frame."
     def __init__(self, y):
-        self.latent, self.beyond, self.typical, self.ends = y.latent, y.beyond, y.typical, y.ends
+        self.latent, self.beyond = y.latent, y.beyond
+        self.typical, self.ends = y.typical, y.ends
         self.axes = None if y.axes is None else y.axes.numpy()
-        self.mean, self.std, self.mix, self.shift = (x.numpy() for x in (y.mean, y.std, y.mix, y.shift))
+        self.mean, self.std = y.mean.numpy(), y.std.numpy()
+        self.mix, self.shift = y.mix.numpy(), y.shift.numpy()
         self.weights = np.concatenate([y.level.weight, y.spread.weight], 1)
         self.biases = np.concatenate([y.level.bias, y.spread.bias])
 
-    def __call__(self, off, residual, z_hat):              # (D,), (H*W,) or None, (D,) → a number
+    def __call__(self, off, residual, z_hat):   # (D,), (H*W,) or None, (D,) → a number
         ratio = off @ off/len(off)/self.latent
         if residual is not None:
             along = self.axes @ residual
             ratio = (ratio + max(residual @ residual - along @ along, 0)/self.beyond)/2
         z = (z_hat-self.mean)/self.std
-        level, spread = np.concatenate([_gelu(z @ self.mix + self.shift), z]) @ self.weights + self.biases
-        level, spread = min(max(level, self.ends[0]), self.ends[1]), min(max(spread/self.typical, .4), 2.5)
+        terms = np.concatenate([_gelu(z @ self.mix + self.shift), z])
+        level, spread = terms @ self.weights + self.biases
+        level = min(max(level, self.ends[0]), self.ends[1])
+        spread = min(max(spread/self.typical, .4), 2.5)
         return math.exp(min((math.log(max(ratio, 1e-12))-level)/spread, 80))
 
 # %% ../nbs/42_monitor.ipynb #7167fba6
 class _Swift:
-    "What `Monitor` needs of a world model, for one observation, in NumPy; LookupError or ValueError where the model is of another kind."
+    "What `Monitor` needs of a world model, for one observation, in NumPy."
     def __init__(self, model, space):
-        self.encoder, self.step, self.space, self.drawer = _numbers(model.target), _stepper(model.predictor), space, None
+        self.encoder, self.step = _numbers(model.target), _stepper(model.predictor)
+        self.space, self.drawer = space, None
         if model.decoder is not None and space != "latent":
             if type(model.decoder) is not Decoder: raise LookupError("a decoder of one's own")
             self.drawer = _numbers(model.decoder.net)
         self.usual = _Usual(yardstick(model)) if space == "relative" else None
 
-    def __call__(self, obs, z_hat, frame):                 # (N,), (D,), (H, W) → a number, (D,)
+    def __call__(self, obs, z_hat, frame):   # (N,), (D,), (H, W) → a number, (D,)
         z = _through(self.encoder, obs)
         return self._score(z_hat, z, frame), self.step(z)
 
     def _score(self, z_hat, z, frame):
         off = z_hat-z
         if self.space == "latent": return off @ off/len(off)
-        residual = None if self.drawer is None else _sigmoid(_through(self.drawer, z_hat)) - frame.reshape(-1)
-        return residual @ residual/len(residual) if self.space == "pixels" else self.usual(off, residual, z_hat)
+        residual = None
+        if self.drawer is not None:
+            residual = _sigmoid(_through(self.drawer, z_hat)) - frame.reshape(-1)
+        if self.space == "pixels": return residual @ residual/len(residual)
+        return self.usual(off, residual, z_hat)
 
 # %% ../nbs/42_monitor.ipynb #aeb9b8c5
 @torch.no_grad()
@@ -275,37 +332,48 @@ def compiled(
     model:WorldModel,
     space:str,        # One of `SPACES`
     tries:int=8,      # Random observations on which both are asked
-):                    # (obs (N,), z_hat (D,), frame (H, W)) → score, next expectation (D,); or None where it can't be proved equal
-    "The model in NumPy, for one observation at a time."
+):                    # (obs (N,), z_hat (D,), frame (H, W)) → score, next expectation (D,); or None
+    "The model in NumPy, for one observation at a time, where it is proved equal."
     try: swift = _Swift(model, space)
     except (LookupError, ValueError): return None
-    rng, n = np.random.RandomState(0), len(looked_at(model.context, model.config.glimpses))
+    rng, glimpses = np.random.RandomState(0), len(looked_at(model.context, model.config.glimpses))
     for _ in range(tries):
-        seen = rng.rand(n, *model.frame_size).astype(np.float32)
-        obs, frame = seen.reshape(1, -1), seen[-1:]
-        z = model.target(torch.from_numpy(obs))
-        z_hat = z + torch.from_numpy(rng.randn(*z.shape).astype(np.float32))*z.std()
-        score = scored(model, space, z_hat, z, torch.from_numpy(frame)).item()
-        fast, ahead = swift(obs[0], z_hat[0].numpy(), frame[0])
-        expected = model.predictor.roll(z, 1)[0].numpy()
-        if not np.allclose(fast, score, rtol=1e-2) or not np.allclose(ahead, expected, rtol=1e-3, atol=1e-3*np.abs(expected).max()): return None
+        seen = rng.rand(glimpses, *model.frame_size).astype(np.float32)
+        if not _agree(model, space, swift, rng, seen.reshape(1, -1), seen[-1:]): return None
     return swift
+
+def _agree(model, space, swift, rng, obs, frame):
+    z = model.target(torch.from_numpy(obs))
+    z_hat = z + torch.from_numpy(rng.randn(*z.shape).astype(np.float32))*z.std()
+    score = scored(model, space, z_hat, z, torch.from_numpy(frame)).item()
+    expected = model.predictor.roll(z, 1)[0].numpy()
+
+    fast, ahead = swift(obs[0], z_hat[0].numpy(), frame[0])
+    room = 1e-3*np.abs(expected).max()
+    if not np.allclose(fast, score, rtol=1e-2): return False
+    return np.allclose(ahead, expected, rtol=1e-3, atol=room)
 
 # %% ../nbs/42_monitor.ipynb #b5ada08d
 _REMEMBERED = "recent", "z_hat", "seen", "rings", "calm", "lost"
 
 def _digest(monitor):
     "A number that tells models and spaces apart."
-    return torch.tensor(int(hashlib.sha256((monitor.space + digest_of(monitor.model)).encode()).hexdigest()[:14], 16))
+    of = monitor.space + digest_of(monitor.model)
+    return torch.tensor(int(hashlib.sha256(of.encode()).hexdigest()[:14], 16))
 
 @patch
 def state_dict(self:Monitor)->dict: # name → Tensor, which `save_tensors` can keep
-    "All that a monitor knows and remembers, so that another one, of the same model, can go on where it stopped; ValueError before `calibrate`."
-    if self.threshold is None: raise ValueError("Monitor: nothing to keep yet; call calibrate(clean_frames) first")
-    if before := self.streams is None: self._start(0)   # calibrated, and no frame has come yet
-    numbers = dict(of=_digest(self), time=torch.tensor(self._time), patience=torch.tensor(self.patience))
-    numbers |= {name: torch.tensor(getattr(self, name), dtype=torch.double) for name in ("threshold", "false_alarms")}
-    numbers |= {name: torch.from_numpy(getattr(self, f"_{name}").copy()) for name in _REMEMBERED}
+    "All that another monitor of this model needs to go on. Raises ValueError before `calibrate`."
+    if self.threshold is None:
+        raise ValueError("Monitor: nothing to keep yet; call calibrate(clean_frames) first")
+    before = self.streams is None   # calibrated, and no frame has come yet
+    if before: self._start(0)
+    numbers = dict(of=_digest(self))
+    for name,value in dict(time=self._time, patience=self.patience).items():
+        numbers[name] = torch.tensor(value)
+    for name in ("threshold", "false_alarms"):
+        numbers[name] = torch.tensor(getattr(self, name), dtype=torch.double)
+    for name in _REMEMBERED: numbers[name] = torch.from_numpy(getattr(self, f"_{name}").copy())
     if before: self.reset()
     return numbers
 
@@ -314,27 +382,39 @@ def state_dict(self:Monitor)->dict: # name → Tensor, which `save_tensors` can 
 def load_state_dict(self:Monitor,
     state:dict, # From `state_dict`
 ):
-    "Go on where another monitor stopped; ValueError for a state of another kind, model or space, which changes nothing."
+    "Go on where another monitor stopped. Raises ValueError, and changes nothing, if it can't."
     state = _checked_state(state)
-    if state["of"] != _digest(self): raise wrong("state", "one of another model, or of another space", f"one of this model, in the space {self.space!r}")
+    if state["of"] != _digest(self):
+        expected = f"one of this model, in the space {self.space!r}"
+        raise wrong("state", "one of another model, or of another space", expected)
+
     fresh = Monitor(self.model, state["false_alarms"].item(), self.space, int(state["patience"]))
     fresh._start(len(state["seen"]))
     for name in _REMEMBERED:
-        came, wanted = state[name].numpy(), getattr(fresh, f"_{name}")
-        if (came.shape, came.dtype) != (wanted.shape, wanted.dtype): raise wrong(f"state[{name!r}]", f"{came.dtype} of shape {came.shape}", f"{wanted.dtype} of shape {wanted.shape}")
-        setattr(fresh, f"_{name}", came.copy())
+        _check_alike(name, state[name].numpy(), getattr(fresh, f"_{name}"))
+        setattr(fresh, f"_{name}", state[name].numpy().copy())
     fresh._time = int(state["time"])
     fresh._promise(state["threshold"].item())
     if fresh.streams == 0: fresh.reset()
     vars(self).update(vars(fresh))
     return self
 
+def _check_alike(name, came, wanted):
+    if (came.shape, came.dtype) == (wanted.shape, wanted.dtype): return
+    expected = f"{wanted.dtype} of shape {wanted.shape}"
+    raise wrong(f"state[{name!r}]", f"{came.dtype} of shape {came.shape}", expected)
+
+# %% ../nbs/42_monitor.ipynb #073513bc
 def _checked_state(state):
     expected = {"of", "threshold", "false_alarms", "patience", "time", *_REMEMBERED}
     if not isinstance(state, dict) or set(state) != expected:
-        raise wrong("state", sorted(state) if isinstance(state, dict) else f"a {type(state).__name__}", f"{sorted(expected)}, from state_dict()")
+        came = sorted(state) if isinstance(state, dict) else f"a {type(state).__name__}"
+        raise wrong("state", came, f"{sorted(expected)}, from state_dict()")
     state = {name: torch.as_tensor(part) for name,part in state.items()}
-    if state["seen"].ndim != 1: raise wrong("state['seen']", f"shape {tuple(state['seen'].shape)}", "(S,)")
-    if bad := [name for name,part in state.items() if part.is_floating_point() and not part.isfinite().all()]:
-        raise wrong("state", f"NaN or infinite values in {', '.join(bad)}", "finite ones")
+    if state["seen"].ndim != 1:
+        raise wrong("state['seen']", f"shape {tuple(state['seen'].shape)}", "(S,)")
+
+    numbers = {name: part for name,part in state.items() if part.is_floating_point()}
+    bad = [name for name,part in numbers.items() if not part.isfinite().all()]
+    if bad: raise wrong("state", f"NaN or infinite values in {', '.join(bad)}", "finite ones")
     return state
