@@ -44,6 +44,7 @@ def conformal_threshold(
     larger = s[s > at + slack]
     return ((at + larger[0])/2 if len(larger) else at + slack).item()
 
+# %% ../nbs/41_alarms.ipynb #ae992c01
 def _check_enough(false_alarms, n, k, kept):
     "Can the k-th smallest of n scores be told, of which the largest `kept` are at hand?"
     if k > n:
@@ -62,6 +63,7 @@ def _enough_episodes(false_alarms):
         raise wrong("false_alarms", false_alarms, expected)
     return math.ceil(50/false_alarms/56)
 
+# %% ../nbs/41_alarms.ipynb #084ce458
 def calibration_frames(
     source,                  # Where the model lives
     episodes:int=None,       # How many, or None for so many that 50 of their frames may ring
@@ -81,6 +83,7 @@ def calibration_frames(
 # %% ../nbs/41_alarms.ipynb #da6e0ba6
 KEPT_SHARE = .1   # of the scores, the largest
 
+# %% ../nbs/41_alarms.ipynb #f37d7e0c
 @patch
 def measure(self:WorldModel,
     source=None, # Whose clips; None for what the model was trained on
@@ -93,6 +96,7 @@ def measure(self:WorldModel,
     if source.extent("calibrate"): self.kept["calibration"] = _calibrated(self, source)
     return self
 
+# %% ../nbs/41_alarms.ipynb #e797ee81
 def _calibrated(model, source):
     "The largest scores of clean clips, and how many scores there were."
     space = space_of(model)

@@ -44,6 +44,7 @@ def _teleport(world, rng, p, v, m):
     away = side * np.stack([np.sin(angle), np.cos(angle)], 1)
     return (p + m*away).astype(np.float32), v
 
+# %% ../nbs/12_breaks.ipynb #80c1bd5b
 def _swerve(world, rng, p, v, m):
     angle = np.deg2rad(m)*rng.choice([-1, 1], len(p))
     c, s = np.cos(angle), np.sin(angle)
@@ -84,11 +85,14 @@ def _ghost(world, rng, frames, states, struck, m, tries=8):
 
 # %% ../nbs/12_breaks.ipynb #e4965d1b
 def _half(world): return 0, (world.hi - world.lo)/2
+
 def _unit(world): return 0, 1
+
 def _paced(world): return 0, 3
 
 _SHARES, _PER_FRAME = (.1, .25, .5, 1.), (.02, .05, .1, .2)
 
+# %% ../nbs/12_breaks.ipynb #686f7bfa
 VIOLATIONS = {
     "teleport": Violation("jumps to another place and goes on from there",
                           "px", 5.0, (2., 3., 4., 5.), _half, change=_teleport),
@@ -167,6 +171,7 @@ def _broken(world, rng, violation, m, p, v, strike, length):
     if violation.paint: frames = violation.paint(world, rng, frames, states, struck, m)
     return frames, states
 
+# %% ../nbs/12_breaks.ipynb #56d2f39e
 def _first_difference(frames, clean, what, cure):
     "Index of the first frame that differs from its clean twin, (n,)."
     differs = (frames != clean).any((2, 3))
@@ -265,6 +270,7 @@ def next(self:Reality,
     self.state = torch.from_numpy(states[-1].copy())
     return torch.from_numpy(frames), torch.from_numpy(states)
 
+# %% ../nbs/12_breaks.ipynb #d70ecb28
 @patch
 def peek(self:Reality,
     n:int, # Frames

@@ -29,6 +29,7 @@ from .terminal import (
 # %% ../nbs/73_cli.ipynb #1dc712cd
 _ABOUT = ("DVD-JEPA: the smallest honest JEPA world model. Start with `dvd-jepa demo`, "
           "or `dvd-jepa train` and look into runs/rotor.")
+
 app = typer.Typer(help=_ABOUT, no_args_is_help=True, add_completion=False,
                   pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
@@ -40,6 +41,7 @@ def _say_version(asked):
 _VERSION = Annotated[bool, typer.Option(
     "--version", is_eager=True, callback=_say_version, help="Say the version and stop.")]
 
+# %% ../nbs/73_cli.ipynb #d9a4f727
 @app.callback()
 def _of_all(asked:_VERSION=False): pass
 
@@ -53,6 +55,7 @@ def _fit(recipe, world, seed, **changes):
     with Bar() as bar: model = fit(recipe, world_named(world), seed, bar, **changes)
     return model, time.perf_counter()-start
 
+# %% ../nbs/73_cli.ipynb #e9115b90
 def _check_training(recipe, world, seed, changes):
     "Refuse what can't be trained before anything is made."
     from dvd_jepa.core import wrong
@@ -101,6 +104,7 @@ def _verdict(model, folder, seconds, n):
     signal.signal(signal.SIGINT, before)
     say_metrics(metrics)
 
+# %% ../nbs/73_cli.ipynb #5f6e0ed7
 def _measured(model, seconds, n):
     "The full metrics, with a bar that names each report as it begins."
     from dvd_jepa.evaluate import evaluate
@@ -189,6 +193,7 @@ def _evaluate_seeds(model, seeds, workers, folder, n):
             status.update(f"trained {len(done)} of {seeds} seeds")
         return seeds_report(model.config, source, seeds, workers, folder, on_seed, n)
 
+# %% ../nbs/73_cli.ipynb #21af243a
 def _how_long(horizon, source):
     if not horizon: return ""
     return f": valid for {horizon[source.name]['valid_horizon']:,} steps"
@@ -270,6 +275,7 @@ def _check_monitor(file, kind, magnitude, seed, clean, noise, drift):
     if file and any(Path(clip).resolve() == Path(file).resolve() for clip in clean or ()):
         raise refuse("the same footage as FILE and as --clean", "other footage to calibrate on")
 
+# %% ../nbs/73_cli.ipynb #5af380f2
 def _warn_of_loss(file):
     from dvd_jepa.video import is_lossy
 
@@ -288,6 +294,7 @@ def _to_watch(model, file, kind, magnitude, seed, noise, drift):
     frames, onset = _make_video(home_of(model), kind, magnitude, seed, model.context)
     return camera(frames[None], noise, drift, seed)[0], onset
 
+# %% ../nbs/73_cli.ipynb #3264096f
 def _film(model, path):
     from dvd_jepa.core import as_frames
     from dvd_jepa.video import read_video
@@ -395,6 +402,7 @@ def main(
         err.print(f"error: {e}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
 
+# %% ../nbs/73_cli.ipynb #12969f60
 def _settle():
     os.environ.setdefault("DVD_JEPA_THREADS", "1")   # never in its own way, see chapter 00
     if "torch" in sys.modules:   # as if it were still to come

@@ -22,6 +22,7 @@ class Data:
     noise:float = 0.0   # The training camera's sensor noise, std in grey levels
     drift:float = 0.0   # … and how far its brightness drifts, share in [0, 1)
 
+# %% ../nbs/04_config.ipynb #f846a80e
 @dataclass(frozen=True)
 class Look:
     "What makes an observation."
@@ -64,6 +65,7 @@ class Optim:
     schedule:str = "constant"   # Or "one-cycle": up, then down (Smith & Topin 2019)
     refine:int = 0              # Longest lag a rotor is refined at, frames; 0: none
 
+# %% ../nbs/04_config.ipynb #a4ec0f49
 @dataclass(frozen=True)
 class Readout:
     "What is trained on frozen latents afterwards."
@@ -117,6 +119,7 @@ def _check_names(given):
         expected = f"fields of {', '.join(GROUPS)}"
         raise TypeError(f"Config: received {sorted(unknown)}, expected {expected}")
 
+# %% ../nbs/04_config.ipynb #24f5043c
 def _group(name, made, given):
     "One group, from what was given for it as a whole and field by field."
     whole = given.get(name, made())
@@ -125,6 +128,7 @@ def _group(name, made, given):
     values = asdict(whole) | {k: v for k,v in given.items() if GROUP_OF.get(k) == name}
     return made(**{k: _plain_field(k, v) for k,v in values.items()})
 
+# %% ../nbs/04_config.ipynb #9b5f7c20
 def flat(
     c:Config,
 )->dict:   # Field → value, the recipe's name first
@@ -139,6 +143,7 @@ def goal(
     asked = anti_collapse.split("+")
     return next((g for g in ("ema", "stopgrad") if g in asked), "free")
 
+# %% ../nbs/04_config.ipynb #55e580a5
 def spread(
     anti_collapse:str, # One of `ANTI_COLLAPSE`
 )->str:
@@ -147,6 +152,7 @@ def spread(
     return next((s for s in ("var", "vicreg", "sigreg") if s in asked), "none")
 
 Config.goal = property(lambda self: goal(self.anti_collapse))
+
 Config.spread = property(lambda self: spread(self.anti_collapse))
 
 # %% ../nbs/04_config.ipynb #be431cfa
@@ -202,6 +208,7 @@ def _check_config(c):
     _check_rotor(c)
     _check_weights(c)
 
+# %% ../nbs/04_config.ipynb #46a7d98e
 def _check_lengths(c):
     least = c.context + c.lags + 1
     if c.length < least:
@@ -242,6 +249,7 @@ def config_to_json(c:Config)->str:
     "JSON of its groups and the recipe's name, with sorted keys."
     return json.dumps(asdict(c), sort_keys=True)
 
+# %% ../nbs/04_config.ipynb #638b2523
 def config_from_json(
     text:str, # From `config_to_json`, of this version or of 0.1
 )->Config:

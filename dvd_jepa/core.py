@@ -115,6 +115,7 @@ def as_frames(
         raise wrong(name, f"{x.shape[1]} frames in time", f"at least {least}")
     return _check_values(x.float(), name, "in [0, 1]", 0, 1)
 
+# %% ../nbs/00_core.ipynb #06435b04
 def _times(size): return "×".join(map(str, size))
 
 # %% ../nbs/00_core.ipynb #47916335

@@ -29,6 +29,7 @@ def dream(self:WorldModel,
     k = torch.arange(1, check_whole("steps", steps, 1)+1)
     return self.predictor.roll(self.encode(frames[:, -self.context:]), k, actions)
 
+# %% ../nbs/30_dream.ipynb #1107aa41
 @patch
 def forecast(self:WorldModel,
     frames,    # Grey levels in [0, 1], (n, T, H, W), T ≥ context
@@ -80,6 +81,7 @@ def skill(
     "Share of the mean frame's error that a forecast avoids."
     return 1 - mse/mse_mean_frame
 
+# %% ../nbs/30_dream.ipynb #a19d88c1
 def valid_horizon(
     skill:Tensor,     # (..., K), from step 1
     level:float=0.5,  # Skill that counts as valid
@@ -134,6 +136,7 @@ def at_corner(
     "Are both axes at a wall?"
     return ((p <= world.lo+tolerance) | (p >= world.hi-tolerance)).all(-1)
 
+# %% ../nbs/30_dream.ipynb #5e578c94
 def _check_corner(world, within, tolerance):
     if not hasattr(world, "lo"):
         raise wrong("world", f"{world.name!r}, whose walls nobody knows", "a World")

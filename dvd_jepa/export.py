@@ -173,6 +173,7 @@ def golden_vectors(
                 lost=[t for t,reading in enumerate(readings) if reading.lost],
                 vectors={name: _as_text(x) for name,x in vectors.items()})
 
+# %% ../nbs/71_export.ipynb #a355ddee
 def _as_text(x):
     numbers = x.float().numpy().astype("<f4").tobytes()
     return dict(shape=list(x.shape), data=base64.b64encode(numbers).decode())
@@ -194,6 +195,7 @@ def _of_networks(model, frames, z):
     return dict(frames=frames, latents=z, predicted=model.predict(z),
                 ahead=model.predict(z[::50], 7), surprise=model.surprise(frames[None])[0])
 
+# %% ../nbs/71_export.ipynb #24675496
 def _of_some(model, world, z):
     "What only some models have: drawings, and a far future."
     out = {}

@@ -63,6 +63,7 @@ def write_json(
     text = json.dumps(_plain(data), indent=1, allow_nan=False)
     with atomic_write(path) as tmp: tmp.write_text(text + "\n", encoding="utf-8")
 
+# %% ../nbs/01_files.ipynb #d584fc33
 def _plain(x):
     if isinstance(x, dict): return {str(k): _plain(v) for k,v in x.items()}
     if isinstance(x, (list, tuple)): return [_plain(v) for v in x]
@@ -104,8 +105,10 @@ def locked(
 
 # %% ../nbs/01_files.ipynb #a900c3f3
 FORMAT = "dvd-jepa/2"                      # what is written
+
 READABLE = ("dvd-jepa/1", "dvd-jepa/2")    # what is read
 
+# %% ../nbs/01_files.ipynb #9900cef1
 def save_tensors(
     path,          # Where to, usually *.safetensors
     tensors:dict,  # name → Tensor
@@ -117,6 +120,7 @@ def save_tensors(
     header = json.dumps(dict(meta, digest=_digest(tensors, meta)), sort_keys=True)
     with atomic_write(path) as tmp: tmp.write_bytes(save(tensors, metadata={"dvd_jepa": header}))
 
+# %% ../nbs/01_files.ipynb #230ae0a4
 def _digest(tensors, meta):
     h = hashlib.sha256(json.dumps(meta, sort_keys=True).encode())
     for name in sorted(tensors):

@@ -43,6 +43,7 @@ def published_report(
     probe, forecast = _published_probe(model, world), _published_forecast(model, world)
     return probe | forecast | _published_anomaly(model, world)
 
+# %% ../nbs/60_horizons.ipynb #1c2b0dcc
 def _published_probe(model, world):
     if model.probe is None: return dict(probe_position_rmse_px=None)
     c = model.config
@@ -63,6 +64,7 @@ def _published_forecast(model, world, steps=30):
     return dict(forecast_mse_step1=first, forecast_mse_stepK=last,
                 forecast_mse_mean=mean, forecast_horizon=steps)
 
+# %% ../nbs/60_horizons.ipynb #596da095
 def _published_anomaly(model, world, at=24):
     found = peak = None
     if model.context < at:   # or nobody judges frame 24
@@ -94,6 +96,7 @@ def curve_of(
                 worse_than_mean_frame_from=None if worse > steps else worse,
                 worse_than_mean_frame_from_interval=_whole(interval(sampled_worse), steps))
 
+# %% ../nbs/60_horizons.ipynb #ee285af4
 def _whole(ends, beyond):
     "An interval of whole numbers; None for an end that was not reached within `beyond`."
     return [None if e > beyond else int(e) for e in (ends[0].floor(), ends[1].ceil())]
@@ -116,6 +119,7 @@ def steps_interval(
     "An interval of steps as text."
     return "[{}, {}]".format(*("never" if e is None else e for e in ends))
 
+# %% ../nbs/60_horizons.ipynb #bdba1905
 def steps_text(
     steps:int, # A horizon
     last:int,  # Step to which it was followed
@@ -123,6 +127,7 @@ def steps_text(
     "A number of steps; a plus where the forecast was still valid at the last one."
     return f"{steps:,}{'+' if steps == last else ''}"
 
+# %% ../nbs/60_horizons.ipynb #d5799e6c
 def horizon_text(
     curve:dict, # A forecast report, or one of its baselines
     steps:int,  # To which it was followed
@@ -166,6 +171,7 @@ def _told(forecaster, error, reference):
     who = dict(parameters=parameters(forecaster), training=training_of(forecaster))
     return who | curve_of(error, reference, resamples(len(error)))
 
+# %% ../nbs/60_horizons.ipynb #73989431
 def _lead(error, rival, reference):
     "Mean over steps of a forecast's skill minus a rival's, both cut off at 0."
     def gained(w, e): return skill(w @ e, (w @ reference)[:, None]).clamp_min(0).mean(1)
@@ -178,6 +184,7 @@ def _data(source, home, training_seed, n, steps, seed, seen):
     return dict(world=source.name, taught_in=home.name, training_seed=training_seed, episodes=n,
                 steps=steps, seed=seed, frames_seen=seen, intervals=INTERVALS)
 
+# %% ../nbs/60_horizons.ipynb #6ef312da
 def _long_enough(frames, seen):
     if frames.shape[1] > seen: return frames
     expected = f"more than the {seen} that are seen first"
@@ -292,6 +299,7 @@ def _corner_shares(told, truly, both, off):
         within_2=(off <= 2, both),          # … or at most two frames off
     )
 
+# %% ../nbs/60_horizons.ipynb #4d1ea090
 def _share(name, hits, of, weights):
     "A share and its interval; None where nobody is asked."
     hits, of = (torch.from_numpy(x).double() for x in (hits & of, of))

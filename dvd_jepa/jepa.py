@@ -72,12 +72,14 @@ def _new_encoder(self:WorldModel):
     given = 2, 3, observation_size(self.config, self.shape)
     return own_part("encoder", self._encoder, self.config, given, (2, 3, self.config.latent))
 
+# %% ../nbs/21_jepa.ipynb #6c696eb6
 @patch
 def _new_predictor(self:WorldModel):
     c = self.config
     if self._predictor is None: return PREDICTORS[c.predictor](c)
     return own_part("predictor", self._predictor, c, (2, 3, c.latent), (2, 3, c.latent))
 
+# %% ../nbs/21_jepa.ipynb #535d7ca9
 @patch
 def _new_decoder(self:WorldModel):
     c, size = self.config, self.frame_size
@@ -103,6 +105,7 @@ def encode(self:WorldModel,
     frames = as_frames(frames, least=self.context, size=self.frame_size)
     return self.target(stack(frames, self.context, self.config.glimpses))
 
+# %% ../nbs/21_jepa.ipynb #9250a925
 @patch
 @torch.no_grad()
 def predict(self:WorldModel,
@@ -120,6 +123,7 @@ def add_decoder(self:WorldModel):
     self.decoder = self._new_decoder()
     return self.decoder
 
+# %% ../nbs/21_jepa.ipynb #021d49c1
 @patch
 def add_probe(self:WorldModel):
     "Attach an untrained linear position probe (latent → y, x) and return it."
@@ -141,6 +145,7 @@ def decode(self:WorldModel,
     cure = "a pure JEPA understands and can't draw (train with decoder_steps > 0)"
     return _readout(self, "decoder", cure)(as_latents(z, self.config.latent))
 
+# %% ../nbs/21_jepa.ipynb #16620a6d
 @patch
 @torch.no_grad()
 def position(self:WorldModel,
@@ -179,6 +184,7 @@ def save(self:WorldModel,
         tensors |= {f"kept.{name}.{k}": v for k,v in numbers.items()}
     save_tensors(path, tensors, _metadata(self))
 
+# %% ../nbs/21_jepa.ipynb #8f363451
 def _metadata(model):
     parts = "target", "predictor", "decoder"
     made = {name: type(getattr(model, name)).__name__ for name in parts}
@@ -232,6 +238,7 @@ def _chains(weights, c, shape, made):
         chains["decoder.net"] = c.latent, *c.decoder_hidden, prod(shape)
     return chains
 
+# %% ../nbs/21_jepa.ipynb #197d9c04
 def _check_shapes(weights, c, shape, made):
     "Compare sizes with those that a config asks for. Raises RuntimeError."
     for name,widths in _chains(weights, c, shape, made).items():
@@ -275,6 +282,7 @@ def _restored(path, tensors, meta, own):
         model.kept[name] = numbers, about
     return model.eval()
 
+# %% ../nbs/21_jepa.ipynb #aae23cdf
 def _check_classes(path, model, made):
     for name,part in dict(encoder="target", predictor="predictor", decoder="decoder").items():
         module = getattr(model, part)

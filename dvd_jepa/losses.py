@@ -57,6 +57,7 @@ def epps_pulley(
     distance = (tx.cos().mean(0)-normal).square() + tx.sin().mean(0).square()   # (M, K)
     return 2*len(x)*torch.trapezoid(distance*normal, t)
 
+# %% ../nbs/22_losses.ipynb #74b8ef9b
 def sigreg_loss(
     z:Tensor,       # Latents, (B, D)
     slices:int=64,  # Random directions to look from, drawn anew at each call
@@ -73,6 +74,7 @@ def trust(
     "How much a prediction `lags` frames ahead shall count."
     return 1/(1 + (lags/reach)**2)
 
+# %% ../nbs/22_losses.ipynb #32b99b90
 def reach_at(
     progress:float,  # Share of the training that has passed, in [0, 1]
     reach:float,     # Where it shall end, frames
@@ -233,6 +235,7 @@ def _moments(sums):
     n, mean = sums[0, 0], sums[0, 1:]/sums[0, 0]
     return mean, (sums[1:, 1:]-n*mean.outer(mean))/(n-1).clamp_min(1e-9)
 
+# %% ../nbs/22_losses.ipynb #22c75a39
 def _read_by_a_line(fit, score, d, names):
     "Label → R² of a ridge regression on one set of sums, scored on another; of labels that vary."
     if fit.shape[1] == 1+d or fit[0, 0] < 4*d: return {}

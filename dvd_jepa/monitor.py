@@ -98,6 +98,7 @@ def calibrate(self:Monitor,
     scores = torch.cat([self.model.surprise(clip, self.space).flatten() for clip in clean])
     return self._promise(conformal_threshold(scores, self.false_alarms))
 
+# %% ../nbs/42_monitor.ipynb #5ea50ed2
 @patch
 def _promise(self:Monitor, threshold):
     self._threshold, self._weights = threshold, weights_of(self.model)
@@ -131,6 +132,7 @@ def _start(self:Monitor, streams):
     for count in ("_seen", "_rings", "_calm"): setattr(self, count, np.zeros(streams, np.int64))
     self._lost = np.zeros(streams, bool)
 
+# %% ../nbs/42_monitor.ipynb #d7ec1fa9
 @patch
 def skip(self:Monitor,
     streams=None, # Which of several, as indices or a mask (S,); None for all
@@ -160,8 +162,7 @@ def update(self:Monitor,
     judged = self._seen > self.model.context
     if missing is not None: judged = judged & ~missing
 
-    judge = self._one if self.streams == 1 and self._engine else self._many
-    score, self._z_hat = judge(obs, z_hat, frame)
+    score, self._z_hat = self._judge(obs, z_hat, frame)
     if missing is not None: self.skip(missing)
     alarm = self._ring(judged & (score > self.threshold), judged)
     return self._reading(np.where(judged, score, np.nan), alarm, z_hat, judged, several)
@@ -200,6 +201,7 @@ def _checked(self:Monitor, frame, several, missing):
         raise wrong("frame", f"{len(x)} streams", expected)
     return x, missing
 
+# %% ../nbs/42_monitor.ipynb #27bf6cf6
 def _without(frame, several, missing):
     "The frames with black ones where none came, and the mask."
     mask = np.asarray(missing)
@@ -221,19 +223,16 @@ def _observed(self:Monitor, frame):
     oldest_first = [self._recent[at+1+place] for place in self._places]
     return np.concatenate(oldest_first, 1)
 
+# %% ../nbs/42_monitor.ipynb #291d8af8
 @patch
-def _many(self:Monitor, obs, z_hat, frame):
-    "Scores (S,), and what is expected next (S, D)."
-    z = self.model.target(torch.from_numpy(obs))
-    expected = torch.from_numpy(z_hat)
+def _judge(self:Monitor, obs, z_hat, frame):
+    "Scores (S,), and what is expected next, (S, D)."
+    if self.streams == 1 and self._engine:
+        score, expected = self._engine(obs[0], z_hat[0], frame[0])
+        return np.array([score], np.float32), expected[None]
+    z, expected = self.model.target(torch.from_numpy(obs)), torch.from_numpy(z_hat)
     score = scored(self.model, self.space, expected, z, torch.from_numpy(frame))
     return score.numpy(), self.model.predictor.roll(z, 1).numpy()
-
-@patch
-def _one(self:Monitor, obs, z_hat, frame):
-    "As `_many`, for a single stream."
-    score, expected = self._engine(obs[0], z_hat[0], frame[0])
-    return np.array([score], np.float32), expected[None]
 
 # %% ../nbs/42_monitor.ipynb #a53a83b0
 @patch
@@ -342,6 +341,7 @@ def compiled(
         if not _agree(model, space, swift, rng, seen.reshape(1, -1), seen[-1:]): return None
     return swift
 
+# %% ../nbs/42_monitor.ipynb #537d227f
 def _agree(model, space, swift, rng, obs, frame):
     z = model.target(torch.from_numpy(obs))
     z_hat = z + torch.from_numpy(rng.randn(*z.shape).astype(np.float32))*z.std()
@@ -361,6 +361,7 @@ def _digest(monitor):
     of = monitor.space + digest_of(monitor.model)
     return torch.tensor(int(hashlib.sha256(of.encode()).hexdigest()[:14], 16))
 
+# %% ../nbs/42_monitor.ipynb #7b288e3d
 @patch
 def state_dict(self:Monitor)->dict: # name → Tensor, which `save_tensors` can keep
     "All that another monitor of this model needs to go on. Raises ValueError before `calibrate`."
@@ -399,12 +400,12 @@ def load_state_dict(self:Monitor,
     vars(self).update(vars(fresh))
     return self
 
+# %% ../nbs/42_monitor.ipynb #073513bc
 def _check_alike(name, came, wanted):
     if (came.shape, came.dtype) == (wanted.shape, wanted.dtype): return
     expected = f"{wanted.dtype} of shape {wanted.shape}"
     raise wrong(f"state[{name!r}]", f"{came.dtype} of shape {came.shape}", expected)
 
-# %% ../nbs/42_monitor.ipynb #073513bc
 def _checked_state(state):
     expected = {"of", "threshold", "false_alarms", "patience", "time", *_REMEMBERED}
     if not isinstance(state, dict) or set(state) != expected:

@@ -43,6 +43,7 @@ def rows(
     "Flatten episodes × time into the published, time-major order."
     return x.transpose(0, 1).flatten(0, 1)
 
+# %% ../nbs/14_observe.ipynb #246eb3e4
 def pairs(
     frames:Tensor, # Grey levels in [0, 1], (n, T, H, W)
     k:int=2,       # Frames per observation
@@ -102,6 +103,7 @@ def camera(
     if noise: frames = frames + noise*torch.randn(frames.shape, generator=generator)
     return frames.clamp_(0, 1)
 
+# %% ../nbs/14_observe.ipynb #565af0a0
 def _brightness(n, T, drift, seed):
     "A gain for each frame, (n, T)."
     rng = np.random.RandomState(seed)

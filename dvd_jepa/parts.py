@@ -50,6 +50,7 @@ def observation_size(
     "How many numbers one observation has."
     return len(looked_at(config.context, config.glimpses))*prod(shape)
 
+# %% ../nbs/20_parts.ipynb #4f909df7
 def make_encoder(
     config:Config, # Widths
     shape:tuple,   # Of one frame, (C, H, W)
@@ -89,6 +90,7 @@ def walk(
     for _ in range(int(k)): z = step(z)
     return z
 
+# %% ../nbs/20_parts.ipynb #613b9036
 def _picked(step, z, k):
     "Walk as far as anyone asks, and pick for each the latent at its own `k`."
     path = [z.reshape(*[1]*(k.ndim+1-z.ndim), *z.shape)]
@@ -105,6 +107,7 @@ def _untold(predictor, actions):
     expected = f"None: a {type(predictor).__name__} isn't told what is done"
     raise wrong("actions", f"a {type(actions).__name__}", expected)
 
+# %% ../nbs/20_parts.ipynb #8aa73f2b
 class Predictor(nn.Module):
     "What a latent becomes. A subclass defines `step`; one that can jump, `roll` and `onward` too."
     reach = 1000   # Frames ahead that it makes sense to ask for
@@ -174,6 +177,7 @@ def roll(self:RotorPredictor, z, k, actions=None):   # k: as in `Predictor.roll`
     still = z[..., self.turning:].expand(*turned.shape[:-1], -1)
     return torch.cat([turned, still], -1)
 
+# %% ../nbs/20_parts.ipynb #0020a9d3
 @patch
 def spelled_out(self:RotorPredictor):
     "Its networks by name, and its numbers: frequencies in rad/frame, one for each pair."
@@ -206,6 +210,7 @@ _SAYS = dict(encoder=("observations", "latents"), predictor=("latents", "latents
 
 def _shape(shape): return f"(..., {', '.join(map(str, shape[2:]))})"
 
+# %% ../nbs/20_parts.ipynb #1d97ae18
 def _made(what, make, config):
     "The module that a recipe makes."
     maker = "a class or function that makes an nn.Module from a Config"

@@ -50,6 +50,7 @@ def features(
         "raw pixels (ceiling)": lambda f: stack(f, k),
     }
 
+# %% ../nbs/33_probe.ipynb #6bc1d5d9
 def _own(forecaster):
     return "JEPA latent" if isinstance(forecaster, WorldModel) else type(forecaster).__name__
 

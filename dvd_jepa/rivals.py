@@ -166,6 +166,7 @@ def encode(self:NearestNeighbour, frames):
     "The observations it is reminded of."
     return self.table[self._find(frames)]
 
+# %% ../nbs/31_rivals.ipynb #907b4d1a
 @patch
 def forecast(self:NearestNeighbour, frames, steps):
     row, path = self._find(frames[:, -self.context:])[:, 0], []
@@ -208,6 +209,7 @@ def _stack(self:PixelPredictor, frames):
 @torch.no_grad()
 def encode(self:PixelPredictor, frames): return self.encoder(self._stack(frames))
 
+# %% ../nbs/31_rivals.ipynb #fccd0082
 @patch
 @torch.no_grad()
 def forecast(self:PixelPredictor, frames, steps):
@@ -314,6 +316,7 @@ def baselines(
     untrained = fit(blind, source, on_step=on_step)
     return simple | {"pixel predictor": pixel, "untrained encoder": untrained}
 
+# %% ../nbs/31_rivals.ipynb #6d2067f9
 def _untaught(source, config):
     "Those that need no training."
     frames = training_sample(source, config)[0]
@@ -354,6 +357,7 @@ def sources_of(
         raise wrong("source", "None", f"the one to test on, such as World.classic(), {names_none}")
     return home if source is None else source, source if home is None else home
 
+# %% ../nbs/31_rivals.ipynb #ae8336d6
 def _check_forecaster(forecaster, needs):
     expected = "a WorldModel, or an instance of your own subclass of dvd_jepa.rivals.Forecaster"
     kind = type(forecaster).__name__
@@ -372,6 +376,7 @@ def _home(forecaster, source):
     except ValueError:
         if source is None: raise
 
+# %% ../nbs/31_rivals.ipynb #e257820c
 def config_of(
     forecaster, # A WorldModel or any other Forecaster
 )->Config:      # Its own; where it has none, the published one

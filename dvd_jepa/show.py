@@ -34,7 +34,10 @@ COLORS = {
 
 # %% ../nbs/03_show.ipynb #f15bd229
 _cycle = [DREAM, REALITY, "#2a9d6f", "#8e5bd0", BASELINE, "#b8860b", "#4aa3a2"]
+
 _axis = dict(gridcolor="#e3e6ea", zerolinecolor="#d0d4da", automargin=True)
+
+# %% ../nbs/03_show.ipynb #273a6483
 _LOOK = dict(layout=dict(
     font=dict(family="Inter, Helvetica, Arial, sans-serif", size=13, color="#2a2d33"),
     title=dict(x=0.02, xanchor="left", font=dict(size=16)),
@@ -45,6 +48,7 @@ _LOOK = dict(layout=dict(
     xaxis=_axis,
     yaxis=_axis))
 
+# %% ../nbs/03_show.ipynb #23c6b12e
 @lru_cache(1)
 def _template():
     import plotly.graph_objects as go
@@ -92,6 +96,7 @@ def _add_line(fig, name, x, y, color):
     y32 = np.asarray(y, dtype=np.float32)
     fig.add_scatter(x=_along(x, y), y=y32, name=name, mode="lines", line=line)
 
+# %% ../nbs/03_show.ipynb #e4d7624c
 def _add_band(fig, name, x, bounds, color):
     "Along the top, and back along the bottom."
     low, high = bounds
@@ -157,6 +162,7 @@ def _redrawn(fig):
 
 # %% ../nbs/03_show.ipynb #a5aedc80
 _DASHES = dict(dot=":", dash="--", dashdot="-.")
+
 _ON_WHITE = dict(bbox=dict(facecolor="white", edgecolor="none", alpha=.7, pad=0), zorder=3)
 
 def _draw_trace(ax, trace):
@@ -164,12 +170,14 @@ def _draw_trace(ax, trace):
     if trace.fill: ax.fill(x, y, color=color, alpha=.2, lw=0)
     else: ax.plot(x, y, lw=1.8, ls=_DASHES.get(trace.line.dash, "-"), color=color, label=trace.name)
 
+# %% ../nbs/03_show.ipynb #8f0361ed
 def _draw_mark(ax, shape, text):
     color = shape.line.color
     ax.axvline(shape.x0, ls=":", color=color)
     at = dict(xy=(shape.x0, 1), xycoords=("data", "axes fraction"), color=color, fontsize=9)
     ax.annotate(f" {text} ", **at, ha="left", va="top", **_ON_WHITE)
 
+# %% ../nbs/03_show.ipynb #d4376b09
 def _draw_level(ax, shape, text, beside):
     color = shape.line.color
     ax.axhline(shape.y0, ls="--", color=color)
@@ -222,6 +230,7 @@ def _one_shape(rows):
         raise wrong("filmstrip", f"rows of shapes {sorted(shapes)}", "one shape (T, H, W)")
     return shapes.pop()
 
+# %% ../nbs/03_show.ipynb #31341b17
 def _tiles(rows, colors, scale):
     "One picture: a row for each video, its frames side by side with a light frame around them."
     strips = []
@@ -231,6 +240,7 @@ def _tiles(rows, colors, scale):
         strips.append(np.concatenate(tiles, 1))
     return np.concatenate(strips, 0)
 
+# %% ../nbs/03_show.ipynb #efeb4ba2
 def _png_uri(rgb):
     from PIL import Image
     out = io.BytesIO()
@@ -354,6 +364,7 @@ def _button(label, which, ms, **extra):
     options = dict(frame=dict(duration=ms, redraw=True), **still, **extra)
     return dict(label=label, method="animate", args=[which, options])
 
+# %% ../nbs/03_show.ipynb #58938c65
 def _transport(names, milliseconds):
     play = _button("play", None, milliseconds, fromcurrent=True)
     pause = _button("pause", [None], 0)

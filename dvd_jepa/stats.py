@@ -78,6 +78,7 @@ def rmse(
     "Root mean square error over all entries."
     return (y_hat - y).square().mean().sqrt().item()
 
+# %% ../nbs/02_stats.ipynb #fb2b59e3
 def r2_by_column(
     y_hat:Tensor, # (N, S)
     y:Tensor,     # (N, S)
@@ -85,6 +86,7 @@ def r2_by_column(
     "Share of each column's variance that is explained."
     return 1 - (y_hat-y).square().sum(0)/(y-y.mean(0)).square().sum(0)
 
+# %% ../nbs/02_stats.ipynb #c134f004
 def r2(
     y_hat:Tensor, # (N, S)
     y:Tensor,     # (N, S)
@@ -127,6 +129,7 @@ def pca(
     axes = first_axes(obs, dim)
     return lambda o: (o - mean) @ axes
 
+# %% ../nbs/02_stats.ipynb #7f3b6c7b
 def latent_std(
     z:Tensor, # Latents, (B, D)
 )->Tensor:    # (D,)
@@ -141,12 +144,14 @@ def shares(
     tiny = torch.finfo(spreads.dtype).tiny
     return spreads/spreads.sum(-1, keepdim=True).clamp_min(tiny)
 
+# %% ../nbs/02_stats.ipynb #ce4d23b1
 def rank_of(
     spreads:Tensor, # Singular values, or std along principal axes, (..., D)
 )->Tensor:          # In [1, D], (...)
     "Effective rank: exponential of the entropy of the shares (Roy & Vetterli 2007)."
     return torch.special.entr(shares(spreads)).sum(-1).exp()
 
+# %% ../nbs/02_stats.ipynb #f45b122f
 def effective_rank(
     z:Tensor, # Latents, (B, D)
 )->Tensor:    # Scalar in [1, D]; 1 also for a constant batch
@@ -210,6 +215,7 @@ def short(
     "Tensors as lists of numbers with six significant digits."
     return [short(v) for v in x] if x.ndim else float(f"{x.item():.6g}")
 
+# %% ../nbs/02_stats.ipynb #3d7156a9
 def rate(
     name:str,           # What it is called in the report
     per_episode:Tensor, # A number for each episode, (n,)

@@ -82,6 +82,7 @@ def surprises(
     scores = [torch.cat([early, torch.cat(pieces)], 1) for pieces in zip(*parts)]
     return dict(zip(spaces, scores))
 
+# %% ../nbs/40_surprise.ipynb #d34db7ca
 def _scores(model, frames, spaces):   # (n, T, H, W) → of each space (n, T - context)
     z = model.encode(frames)
     z_hat = model.predictor.roll(z[:, :-1], 1)
@@ -213,7 +214,9 @@ def _with_lines(y, situation, level):   # (N, F + D), (N, 1)
 
 # %% ../nbs/40_surprise.ipynb #31a6123a
 _ONE_NUMBER = "latent", "beyond", "typical"
+
 _ARRAYS = "axes", "mean", "std"
+
 _LINES = "level", "spread"
 
 def _to_tensors(y):
@@ -223,6 +226,7 @@ def _to_tensors(y):
     lines = {f"{name}.{k}": v for name in _LINES for k,v in getattr(y, name)._asdict().items()}
     return numbers | arrays | lines
 
+# %% ../nbs/40_surprise.ipynb #b9ae75a1
 def _from_tensors(tensors, mixtures):
     numbers = {name: tensors[name].item() for name in _ONE_NUMBER}
     arrays = dict(axes=None) | {name: tensors[name] for name in _ARRAYS if name in tensors}
@@ -243,6 +247,7 @@ def load_yardstick(
         raise wrong(f"checkpoint {path}", "something else", "a yardstick")
     return _from_tensors(tensors, meta["mixtures"]) if meta["of"] == digest_of(model) else None
 
+# %% ../nbs/40_surprise.ipynb #429b5011
 def _brought_along(model):
     "The yardstick in its checkpoint or in the package, if it was measured with these weights."
     tensors, about = model.kept.get("yardstick", (None, {}))
@@ -299,6 +304,7 @@ def save_yardstick(
     about = dict(kind="yardstick", of=digest_of(model), mixtures=y.mix.shape[1])
     save_tensors(path, _to_tensors(y), about)
 
+# %% ../nbs/40_surprise.ipynb #50bdd584
 def keep_yardstick(
     model:WorldModel,
     y:Yardstick,      # Measured elsewhere, or rounded

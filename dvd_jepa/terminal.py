@@ -158,6 +158,7 @@ class Bar:
         says = f"loss {s.loss:.4f}{_meters(s)}"
         self.progress.update(self.tasks[s.phase], completed=s.step, says=says)
 
+# %% ../nbs/72_terminal.ipynb #ed88e9ac
 def _meters(s):
     if s.std is None: return ""
     return f"  std {s.std:.2f}  rank {s.rank:.1f}  {s.diagnosis or ''}"
@@ -243,6 +244,7 @@ def _how_late(rings, onset):
     if heard[0] == 0: return f"{says}; it heard at once"
     return f"{says}; it heard {heard[0]} frame{'s'*(heard[0] > 1)} late"
 
+# %% ../nbs/72_terminal.ipynb #0a262df3
 def _where_lost(readings):
     lost = next((t for t,r in enumerate(readings) if r.lost), None)
     if not lost: return ""

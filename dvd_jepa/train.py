@@ -38,6 +38,7 @@ class Step(NamedTuple):
     rank:float         # Its effective rank, or None
     diagnosis:str=None # What a `CollapseMeter` says of the latest batches, or None
 
+# %% ../nbs/23_train.ipynb #724fd732
 def _look(phase, step, steps, loss, parts, z, meter):
     std = None if z is None else latent_std(z).mean().item()
     rank = None if z is None else effective_rank(z).item()
@@ -119,6 +120,7 @@ def _futures(model, obs, rows, z, progress):
     if c.lags == 1: return model.predictor.roll(z, 1), z_next, dict()
     return model.predictor.roll(z[:, None], lags), z_next, dict(lags=lags, progress=progress)
 
+# %% ../nbs/23_train.ipynb #6c96d1e9
 def _random_lags(c):
     "Whole lags, (B, M), whose logarithms are uniform."
     logs = torch.rand(c.batch, c.targets)*torch.tensor(c.lags).log()
@@ -143,6 +145,7 @@ def _standardise(model, obs):
     last.bias.sub_(z.mean(0)).div_(z.std(0))
     model.target.load_state_dict(model.online.state_dict())
 
+# %% ../nbs/23_train.ipynb #9c181073
 def _readable(obs, most=60_000):
     "Rows that have a next one; of very many, `most` at even distances."
     n = len(obs)-obs.n
@@ -159,6 +162,7 @@ def _train_readout(readout, z, wanted, batch, on_step, **how):
         return nn.functional.mse_loss(readout(z[rows]), wanted[rows]), dict(), None
     train(readout.parameters(), loss_fn, on_step=on_step, **how)
 
+# %% ../nbs/23_train.ipynb #f34097c4
 def train_decoder(
     model:WorldModel,
     obs:Observations,
@@ -269,6 +273,7 @@ def as_config(
         changed.setdefault("recipe", f"{config.recipe}, changed")
     return replace(config, **changed)
 
+# %% ../nbs/23_train.ipynb #10e2be98
 def _unread(anti_collapse):
     "The weights that this way against collapse doesn't read, at their defaults."
     if anti_collapse not in ANTI_COLLAPSE: return {}
@@ -331,6 +336,7 @@ def named(
             config = replace(config, recipe=f"{config.recipe}, {text}")
     return config
 
+# %% ../nbs/23_train.ipynb #8ff096f1
 def _as_much_as(config, source):
     "A config that says how many clips there are, and how long, where a source has an end."
     extent = source.extent("train")
@@ -353,6 +359,7 @@ def _fit(config, source, parts, loss, on_step, on_model):
         _train_all(model, obs, clips.states, loss, partial(_remember, model.history, on_step))
     return model.eval()
 
+# %% ../nbs/23_train.ipynb #233b051a
 def _train_all(model, obs, states, loss, hook):
     c = model.config
     truth = None if states is None else labels(states, c.context)

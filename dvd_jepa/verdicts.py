@@ -54,6 +54,7 @@ def _broken_scores(scores, twin, clean, threshold, weights):
                 latency_95=_latency(late, .95, "higher", never),
                 recall_by=short(rings.int().cummax(1).values.double().mean(0)))
 
+# %% ../nbs/61_verdicts.ipynb #d1fd88e7
 def _latency(late, share, side, never):
     "Frames after which this share has rung, or None."
     k = late.quantile(share, interpolation=side).item()
@@ -117,6 +118,7 @@ def judge(self:_Contest, clean, calibration, false_alarms):
     aside = {name: s[:, self.seen:] for name,s in self.scores(calibration).items()}
     self.levels = {name: conformal_threshold(s, false_alarms) for name,s in aside.items()}
 
+# %% ../nbs/61_verdicts.ipynb #9d3f2a8c
 @patch
 def data(self:_Contest, source, home, calibration, clean, seed):
     return dict(world=source.name, taught_in=home.name,
@@ -125,6 +127,7 @@ def data(self:_Contest, source, home, calibration, clean, seed):
                 calibration_episodes=len(calibration), calibration_seed=CALIBRATION_SEED,
                 frames_seen=self.seen, intervals=GIVEN)
 
+# %% ../nbs/61_verdicts.ipynb #87742a81
 @patch
 def clean_scores(self:_Contest):
     judged = {name: s[:, self.seen:] for name,s in self.clean.items()}
@@ -176,6 +179,7 @@ def score_name(
     "What a rival's score is called in a report."
     return f"{name}, {space}" if isinstance(f, WorldModel) else name
 
+# %% ../nbs/61_verdicts.ipynb #fae241cc
 def scores_of(
     forecaster, # A WorldModel, or any other Forecaster
 )->list:

@@ -132,6 +132,7 @@ def extent(self:Footage,
     "How much there is."
     return len(self.rows[check_part(part)]), self.frames.shape[1]
 
+# %% ../nbs/10_video.ipynb #533415f8
 @patch
 def about(self:Footage)->dict:
     "Its name, its size, how it was split, and a digest of its pictures."
@@ -183,6 +184,7 @@ def _read_pictures(folder):
         return [int(part) if part.isdigit() else part.lower() for part in parts]
     return _one_size([next(_greys(path))[0] for path in sorted(paths, key=counted)], folder)
 
+# %% ../nbs/10_video.ipynb #066f01ae
 def _one_size(frames, path):
     sizes = {frame.shape for frame in frames}
     if len(sizes) > 1: raise wrong(f"video {path}", f"frames of {len(sizes)} sizes", "one size")
@@ -204,6 +206,7 @@ def _greys(path):
         came = "a file that can't be read as a picture"
         raise wrong(f"video {path}", came, "a whole one") from e
 
+# %% ../nbs/10_video.ipynb #4a3eda02
 def _check_opaque(frame, path):
     "Nobody knows what lies behind a transparent pixel."
     if not frame.has_transparency_data: return
@@ -218,6 +221,7 @@ def _moving(path):
     beat = math.gcd(*(ms for _,ms in shown)) or 1
     return [grey for grey,ms in shown for _ in range(max(1, ms//beat))]
 
+# %% ../nbs/10_video.ipynb #38de1ba8
 def is_lossy(
     path, # As for `read_video`
 )->bool:

@@ -55,6 +55,7 @@ def _check_world(w):
     object.__setattr__(w, "size", check_whole("World.size", w.size, 4))
     _check_ranges(w)
 
+# %% ../nbs/11_world.ipynb #b39a70ea
 def _check_ranges(w):
     if not w.sigma >= .1:
         least = "at least 0.1 px: a smaller logo falls between the pixels"
@@ -134,6 +135,7 @@ def _draw(world, rng, shape, start):
     speed = world.slowest if one_speed else rng.uniform(world.slowest, world.fastest, shape)
     return p, (sign*speed).astype(np.float32)
 
+# %% ../nbs/11_world.ipynb #b4c3d33d
 def _check_counts(world, seed, **counts):
     if not isinstance(world, World):
         raise wrong("world", repr(world), "a World, for example World.classic()")

@@ -42,7 +42,7 @@ def test_exported_lines_and_cells_are_short():
     sizes = [len(cell) for path in chapters for cell in exported(path)]
     widths = [len(line) for path in chapters for cell in exported(path) for line in cell]
     assert share(widths, .9) <= 88, f"nine in ten lines end at {share(widths, .9)}"
-    assert share(sizes, .5) <= 12 and share(sizes, .9) <= 20, (share(sizes, .5), share(sizes, .9))
+    assert share(sizes, .5) <= 10 and share(sizes, .9) <= 20, (share(sizes, .5), share(sizes, .9))
     assert max(sizes) <= 30, max(sizes)
 
 
