@@ -190,7 +190,7 @@ def _checked(self:Monitor, frame, several, missing):
     if missing is not None: frame, missing = _without(frame, several, missing)
     plain = isinstance(frame, Tensor) and frame.dtype == torch.float32 and not frame.requires_grad
     x = frame.numpy() if plain else np.zeros(0)
-    fits = x.ndim == len(size)+several and x.shape[several:] == size and x.size
+    fits = x.size and x.ndim == len(size)+several and x.shape[several:] == size
     if not (fits and 0 <= x.min() and x.max() <= 1):   # convert it, or say what is wrong
         x = as_frames(frame, ndim=3 if several else 2, size=size, name="frame").numpy()
     x = x if several else x[None]
@@ -249,8 +249,8 @@ def _numbers(net):
     "Weights (in × out) and biases of a plain network's layers, as copies."
     layers = layers_of(net)
     if layers is None: raise LookupError("not a plain network")
-    arrays = [(layer.weight.detach().numpy(), layer.bias.detach().numpy()) for layer in layers]
-    return [(weight.T.copy(), bias.copy()) for weight,bias in arrays]
+    def array(x): return x.detach().numpy()
+    return [(array(layer.weight).T.copy(), array(layer.bias).copy()) for layer in layers]
 
 def _gelu(x): return x*(.5 + .5*torch.erf(torch.from_numpy(x*np.float32(2**-.5))).numpy())
 
