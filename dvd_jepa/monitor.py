@@ -369,9 +369,8 @@ def state_dict(self:Monitor)->dict: # name → Tensor, which `save_tensors` can 
         raise ValueError("Monitor: nothing to keep yet; call calibrate(clean_frames) first")
     before = self.streams is None   # calibrated, and no frame has come yet
     if before: self._start(0)
-    numbers = dict(of=_digest(self))
-    for name,value in dict(time=self._time, patience=self.patience).items():
-        numbers[name] = torch.tensor(value)
+    numbers = dict(of=_digest(self), time=torch.tensor(self._time))
+    numbers["patience"] = torch.tensor(self.patience)
     for name in ("threshold", "false_alarms"):
         numbers[name] = torch.tensor(getattr(self, name), dtype=torch.double)
     for name in _REMEMBERED: numbers[name] = torch.from_numpy(getattr(self, f"_{name}").copy())
