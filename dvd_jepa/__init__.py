@@ -17,8 +17,9 @@ _AT = dict(
     VIOLATIONS="breaks", inject="breaks", RECIPES="train", fit="train",
     Monitor="monitor", Reading="monitor",
 )   # name → its room
-_ROOMS = """alarms breaks cli compare config core dream evaluate export files horizons jepa losses monitor
-observe parts probe rivals runs show stats surprise terminal train verdicts video world""".split()
+_ROOMS = """alarms breaks cli compare config core dream evaluate export files horizons jepa losses
+monitor observe parts probe rivals runs show stats surprise terminal train verdicts video world
+""".split()
 
 def __getattr__(name):
     "Names are looked up when you ask for them, and so `dvd-jepa --help` needs no PyTorch."

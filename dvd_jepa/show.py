@@ -396,8 +396,17 @@ def table(
     header, # Column names
     rows,   # Sequences of cells; floats are shown to three significant digits
 )->str:
-    "A Markdown table."
-    cell = lambda c: f"{c:.3g}" if isinstance(c, float) else str(c).replace("|", "\\|")
-    line = lambda cells: "| " + " | ".join(map(cell, cells)) + " |"
-    rule = ["---" if i == 0 else "---:" for i in range(len(header))]
-    return "\n".join([line(header), "|" + "|".join(rule) + "|", *map(line, rows)])
+    "A Markdown table: words to the left, numbers to the right."
+    def cell(c): return f"{c:.3g}" if isinstance(c, float) else str(c).replace("|", "\\|")
+    def line(cells): return "| " + " | ".join(cells) + " |"
+
+    body = [[cell(c) for c in row] for row in rows]
+    columns = list(zip(*body)) or [()]*len(header)
+    rule = ["---" if i == 0 or _words(column) else "---:" for i,column in enumerate(columns)]
+    lines = [line(cells) for cells in body]
+    return "\n".join([line(map(cell, header)), "|" + "|".join(rule) + "|", *lines])
+
+def _words(cells):
+    "Do most cells of a column begin with a letter?"
+    starts = [text.lstrip("*… ")[:1] for text in cells if text]
+    return sum(start.isalpha() for start in starts) > len(starts)/2

@@ -24,7 +24,9 @@ def address():
     environment = {k: v for k,v in os.environ.items() if k != "DVD_JEPA_MODEL"}
     with subprocess.Popen(command, cwd=top, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         for _ in range(150):
-            try: urllib.request.urlopen(f"http://localhost:{port}/_stcore/health"); break
+            try:
+                urllib.request.urlopen(f"http://localhost:{port}/_stcore/health")
+                break
             except OSError: time.sleep(.2)
         yield f"http://localhost:{port}"
         server.terminate()
@@ -208,7 +210,8 @@ def test_a_training_is_watched_and_loaded_into_live(visit):
     settled(tab)
     tab.get_by_text("A few knobs").click()
     steps = tab.get_by_label("Steps", exact=True)
-    steps.fill("200"); steps.press("Tab")
+    steps.fill("200")
+    steps.press("Tab")
     tab.wait_for_timeout(800)
     tab.get_by_role("button", name="Start").click()
     tab.get_by_role("button", name="Load into Live").wait_for(timeout=240_000)

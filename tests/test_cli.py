@@ -231,7 +231,9 @@ def test_demo_opens_the_dashboard(small):
     try:
         for _ in range(300):
             time.sleep(.1)
-            try: page = urlopen(f"http://127.0.0.1:{port}", timeout=5).read(); break
+            try:
+                page = urlopen(f"http://127.0.0.1:{port}", timeout=5).read()
+                break
             except OSError: assert process.poll() is None, process.communicate()
         assert b"streamlit" in page.lower()
     finally:

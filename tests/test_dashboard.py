@@ -367,7 +367,9 @@ def test_inside_of_weights_without_metrics(monkeypatch, small): assert "R²" in 
 def trained(at, seconds=240):
     "Wait for the training of a page."
     end = time.monotonic()+seconds
-    while at.session_state.job.alive and time.monotonic() < end: time.sleep(.3); at.run()
+    while at.session_state.job.alive and time.monotonic() < end:
+        time.sleep(.3)
+        at.run()
     return at.run()
 
 def knob(at, name, value): next(x for x in [*at.number_input, *at.slider] if x.key == name).set_value(value)

@@ -7,14 +7,12 @@ import pytest
 
 top = Path(__file__).parent.parent
 pages = sorted((top/"nbs").rglob("*.ipynb"))
-# Chapters that are still to be set: each line that goes from here is held to what follows.
-WAITING = set()
-book = [path for path in pages if path.name[:2].isdigit() and path.parent.name == "nbs"]
-chapters = [path for path in book if path.stem not in WAITING]
+chapters = [path for path in pages if path.name[:2].isdigit() and path.parent.name == "nbs"]
+scripts = sorted(path for folder in ("dvd_jepa", "dashboard", "tools") for path in (top/folder).glob("*.py") if path.name != "_modidx.py")
 
 
 def cells(path, kind="code"):
-    "Sources of the cells of one kind, the one for Colab aside."
+    "Sources of the cells of one kind."
     found = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return ["".join(cell["source"]) for cell in found if cell["cell_type"] == kind]
 
@@ -31,10 +29,17 @@ def exported(path):
 def share(values, part): return sorted(values)[int(part*(len(values)-1))]
 
 
-@pytest.mark.parametrize("path", chapters, ids=lambda path: path.stem)
-def test_no_line_is_longer_than_a_hundred_characters(path):
-    code = [source for source in cells(path) if "google.colab" not in source]
-    assert not [line for source in code for line in source.splitlines() if len(line) > 100]
+@pytest.mark.parametrize("path", pages, ids=lambda path: path.stem)
+def test_no_line_of_a_cell_is_longer_than_a_hundred_characters(path):
+    assert not [line for source in cells(path) for line in source.splitlines() if len(line) > 100]
+
+
+@pytest.mark.parametrize("path", scripts, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_no_line_of_a_module_or_a_script_is_longer_either(path):
+    "Two aside, which nbdev writes: what a module is about, and the list of its names."
+    source = path.read_text(encoding="utf-8")
+    if path.parent.name == "dvd_jepa": source = re.sub(r'^""".*?"""|^__all__ = \[.*?\]', "", source, flags=re.S|re.M)
+    assert not [line for line in source.splitlines() if len(line) > 100]
 
 
 def test_exported_lines_and_cells_are_short():
@@ -46,7 +51,7 @@ def test_exported_lines_and_cells_are_short():
     assert max(sizes) <= 30, max(sizes)
 
 
-@pytest.mark.parametrize("path", [path for path in pages if path.parent.name == "nbs" and path not in book] + chapters, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", pages, ids=lambda path: path.stem)
 def test_no_paragraph_is_longer_than_120_words(path):
     texts = [re.sub(r"```.*?```", "", source, flags=re.S) for source in cells(path, "markdown")]
     prose = [part for source in texts for part in re.split(r"\n\s*\n|\n(?=[-*|] |\d+\. )", source)]
@@ -69,3 +74,15 @@ def test_wrong_calls_are_shown_among_the_refusals(path):
     start = next(i for i,source in enumerate(sources) if source.startswith("## Refusals"))
     early = [source for source in sources[:start] if re.search(r"^\s*test_fail\(", source, re.M)]
     assert len(early) <= 2, [source[:80] for source in early]
+
+
+def prose(source):
+    "The words of a text; code, formulas, tables and the addresses of links aside."
+    text = re.sub(r"```.*?```|\$\$.*?\$\$", "", source, flags=re.S)
+    text = "\n".join(line for line in text.splitlines() if not line.startswith(("|", "[![")))
+    return re.findall(r"[^\W\d_][\w’'-]*", re.sub(r"\]\([^)]*\)", "]", text))
+
+
+def test_the_book_is_read_in_an_afternoon():
+    count = sum(len(prose(source)) for path in chapters for source in cells(path, "markdown"))
+    assert count <= 16_000, count
