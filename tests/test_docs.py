@@ -1,10 +1,12 @@
 "The published site: it builds without a network, every link leads somewhere, every page draws its figures; and the demo's JavaScript says what Python says."
 import json
+import re
 import shutil
 import subprocess
 import sys
 import threading
 from functools import partial
+from html import unescape
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -67,10 +69,15 @@ def test_the_link_check_can_fail(tmp_path):
         found = [line.split(":")[0] for line in docs.broken(tmp_path/folder)]
         assert sorted(found) == sorted(["x.css", *(f"{i}.html" for i in range(len(wrong)))])
 
+def text_of(page): return unescape(re.sub(r"<[^>]+>", "", (site/f"{page}.html").read_text(encoding="utf-8")))
+
 def test_pages_show_signatures_docments_and_sources(pages):
     html = (site/"alarms.html").read_text(encoding="utf-8")
     assert 'id="conformal_threshold"' in html and "dvd_jepa/alarms.py#L" in html
     assert "Asked share of clean frames that may ring" in html
+    assert text_of("alarms").count("def conformal_threshold(") == 1, "its code, and no signature beside it"
+    assert "def _teleport(" in text_of("breaks"), "what a reader of the book sees, a reader of the site sees"
+    assert not [p.name for p in pages if "Exported source" in p.read_text(encoding="utf-8")]
     assert 'id="monitor.update"' in (site/"monitor.html").read_text(encoding="utf-8")
     reference = (site/"reference.html").read_text(encoding="utf-8")
     assert all(f">{name}<" in reference for name in ("World", "Monitor", "fit", "violation_suite"))

@@ -26,6 +26,10 @@ NEARBY = re.compile(r"\]\((?!\w+:)[^)\s]*")
 LINKED = re.compile(r"\[`([^`]+)`\]\([^)]*\)")
 FENCED = re.compile(r"```python\n.*?\n```", re.S)
 SHOWN = re.compile(r"(?<=```python\n)def (\w+)\(\n(.*?)\n\)[^\n]*:(?=\n```)", re.S)
+# What nbdev puts before code that is exported and shown
+FOLDED = '#| code-fold: show\n#| code-summary: "Exported source"\n'
+DOCUMENTED = re.compile(r"show_doc\((?:\w+\.)*(\w+)\)")
+SIGNATURE = re.compile(r"\A---\n+|\n```python\n.*", re.S)
 # What a page would fetch from elsewhere
 PLOTLY = re.compile(r'<script[^>]*src="https://cdn\.plot\.ly/[^"]*"[^>]*></script>'
                     r'|<script type="module">import "https://cdn\.plot\.ly/[^<]*</script>')
@@ -47,7 +51,7 @@ def without_number(text): return NUMBER.sub(r"\2.ipynb", text)
 
 def markdowns(nb):
     "Data of the outputs that are Markdown."
-    found = [output.get("data", {}) for cell in nb.cells for output in cell.get("outputs", [])]
+    found = [output.get("data", {}) for cell in nb["cells"] for output in cell.get("outputs", [])]
     return [data for data in found if "text/markdown" in data]
 
 
@@ -98,6 +102,42 @@ def legible():
             text = FENCED.sub(without_links, data["text/markdown"])
             data["text/markdown"] = SHOWN.sub(shown, text) if module else text
         nbformat.write(nb, path)
+
+def in_full():
+    """Definitions as the book has them: a heading to link to, and then the code itself.
+
+    nbdev shows the signature, and the code below it once more, folded; so the signature goes.
+    Commands keep it, since the shell shows theirs, and their code is folded."""
+    for path in proc.rglob("*.ipynb"):
+        nb = nbformat.read(path, 4)
+        nb.cells = list(told(nb.cells))
+        nbformat.write(nb, path)
+
+def told(cells):
+    "Cells in order, headings before the code that they speak of, and nothing twice."
+    cells = list(cells)
+    while cells:
+        cell = cells.pop(0)
+        if cell.source.startswith(FOLDED):
+            code = cell.source.removeprefix(FOLDED)
+            command = "Annotated[" in code
+            cell.source = f"#| code-fold: true\n{code}" if command else code
+            while cells and speaks_of(cells[0], code):
+                yield heading(cells.pop(0))
+        elif cells and cells[0].source.startswith(FOLDED) and "Annotated[" not in cells[0].source:
+            if speaks_of(cell, cells[0].source): cell = heading(cell)
+        yield cell
+
+def speaks_of(cell, code):
+    "Does a cell document something that this code defines?"
+    found = DOCUMENTED.search(cell.source)
+    return bool(found) and bool(re.search(rf"\b(?:def|class) {found.group(1)}\b", code))
+
+def heading(cell):
+    "A documented name without the signature, which the code below has."
+    for data in markdowns({"cells": [cell]}):
+        data["text/markdown"] = SIGNATURE.sub("", data["text/markdown"])
+    return cell
 
 def without_links(code): return LINKED.sub(r"`\1`", code.group(0))
 
@@ -229,6 +269,7 @@ def build():
     shutil.rmtree(site, ignore_errors=True)
     processed()
     renamed()
+    in_full()
     legible()
     reference()
     render(proc)
