@@ -46,7 +46,7 @@ def conformal_threshold(
 
 # %% ../nbs/41_alarms.ipynb #ae992c01
 def _check_enough(false_alarms, n, k, kept):
-    "Can the k-th smallest of n scores be told, of which the largest `kept` are at hand?"
+    "Raises ValueError if the k-th smallest of n scores isn't among the largest `kept`."
     if k > n:
         least = math.ceil(1/false_alarms)-1
         expected = f"at least {least} to promise a rate of {false_alarms}"
@@ -57,7 +57,7 @@ def _check_enough(false_alarms, n, k, kept):
 
 # %% ../nbs/41_alarms.ipynb #38b1c9a6
 def _enough_episodes(false_alarms):
-    "So many that 50 frames may ring. Of 64 frames, 56 are judged where eight are seen first."
+    "Enough episodes for 50 frames to ring; with eight seen first, 56 of 64 are judged."
     if false_alarms < 5e-5:
         expected = "at least 5e-05 (for less, calibrate on as many clean frames as you can)"
         raise wrong("false_alarms", false_alarms, expected)

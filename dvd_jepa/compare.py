@@ -215,7 +215,7 @@ def _check_comparison(forecasters, source):
 
 # %% ../nbs/62_compare.ipynb #54e9ba76
 def _size(source):
-    "Of its frames, as one reads it."
+    "Size of its frames, as text."
     shape = source.shape if source.shape[0] > 1 else source.shape[1:]
     return "×".join(map(str, shape))
 

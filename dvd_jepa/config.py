@@ -124,7 +124,7 @@ def _group(name, made, given):
     "One group, from what was given for it as a whole and field by field."
     whole = given.get(name, made())
     if not isinstance(whole, made):
-        raise wrong(f"Config.{name}", repr(whole), f"a {made.__name__}(…)")
+        raise wrong(f"Config.{name}", repr(whole), f"{made.__name__}(…)")
     values = asdict(whole) | {k: v for k,v in given.items() if GROUP_OF.get(k) == name}
     return made(**{k: _plain_field(k, v) for k,v in values.items()})
 
@@ -235,7 +235,7 @@ def _check_rotor(c):
 def weights_read(
     c:Config,
 )->list:   # Names among `READ_BY`
-    "The fields that what is done against collapse listens to."
+    "The weights that this `anti_collapse` reads."
     return [name for name,by in READ_BY.items() if {c.goal, c.spread} & set(by)]
 
 def _check_weights(c):

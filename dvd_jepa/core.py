@@ -54,7 +54,7 @@ def check_whole(
 def is_number(
     value, # Anything
 )->bool:
-    "Is it a finite number, Python's or NumPy's? True and False are none."
+    "Is it a finite number, Python's or NumPy's? True and False don't count."
     numbers = (int, float, np.integer, np.floating)
     return not isinstance(value, bool) and isinstance(value, numbers) and bool(np.isfinite(value))
 

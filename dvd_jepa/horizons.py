@@ -86,7 +86,7 @@ def curve_of(
     sampled_s = skill(sampled, (weights @ reference)[:, None])
     horizon, sampled_horizon = valid_horizon(s), valid_horizon(sampled_s)
     worse, sampled_worse = valid_horizon(s, level=0)+1, valid_horizon(sampled_s, level=0)+1
-    if torch.equal(error.mean(1), reference):   # nobody is worse than himself
+    if torch.equal(error.mean(1), reference):   # a forecast is never worse than itself
         worse, sampled_worse = steps+1, torch.full_like(sampled_worse, steps+1)
 
     return dict(mse=short(mse), mse_interval=short(interval(sampled)),
@@ -202,9 +202,11 @@ def skill_figure(
     if title is None:
         horizon = horizon_text(report, data["steps"])
         title = f"Valid for {horizon} steps on held-out {data['world']} episodes"
+    # the mean frame's own line lies at 0, where it is drawn
+    levels = {"valid": .5} if "mean frame" in lines else LEVELS
     fig = curves({k: v["skill"] for k,v in lines.items()}, x=range(1, data["steps"]+1), title=title,
                  x_label="steps ahead (frames)", y_label="skill (1 is perfect)",
-                 bands={k: v["skill_interval"] for k,v in lines.items()}, levels=LEVELS,
+                 bands={k: v["skill_interval"] for k,v in lines.items()}, levels=levels,
                  colors={name: COLORS["dream"], **(colors or {})})
     fig.update_traces(legendrank=1, selector=dict(name=name))
     return fig.update_yaxes(range=[-1.5, 1.05])

@@ -190,7 +190,7 @@ class CollapseMeter:
 @patch
 @torch.no_grad()
 def update(self:CollapseMeter,
-    z,           # Latents, (..., D), two rows or more; of an odd number the last isn't counted
+    z,           # Latents, (..., D), two rows or more; of an odd number, all but the last
     labels=None, # What is true of each, (..., len(names))
 ):
     "Take in a batch. Raises ValueError for NaN, or for another shape than before."

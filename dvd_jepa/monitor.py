@@ -332,7 +332,7 @@ def compiled(
     space:str,        # One of `SPACES`
     tries:int=8,      # Random observations on which both are asked
 ):                    # (obs (N,), z_hat (D,), frame (H, W)) → score, next expectation (D,); or None
-    "The model in NumPy, for one observation at a time, where it is proved equal."
+    "The model in NumPy, for one observation at a time, where both agree."
     try: swift = _Swift(model, space)
     except (LookupError, ValueError): return None
     rng, glimpses = np.random.RandomState(0), len(looked_at(model.context, model.config.glimpses))

@@ -157,9 +157,9 @@ def as_source(
 # %% ../nbs/14_observe.ipynb #f8d777a1
 def drawn(
     source,     # Where from
-    n:int,      # At most so many clips
+    n:int,      # At most this many clips
     length:int, # At most so many frames of each
-    seed:int,   # Says which part: the one of train, test and calibrate whose seeds it lies among
+    seed:int,   # Also picks the part whose seeds it lies among
 )->Clips:
     "Clips of the part that a seed belongs to."
     first, part = max((first, name) for name,first in PARTS.items() if first <= seed)

@@ -162,7 +162,7 @@ class RotorPredictor(Predictor):
         return self.frequencies.expand(*z.shape[:-1], -1)
 
     def step(self, z, action=None): return self.roll(z, 1)                # (..., D) → (..., D)
-    def onward(self, start, z, done, k): return self.roll(start, done+k)  # one turn loses less
+    def onward(self, start, z, done, k): return self.roll(start, done+k)  # one turn is rounded once
 
 # %% ../nbs/20_parts.ipynb #5c72f575
 @patch

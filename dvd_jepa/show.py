@@ -34,6 +34,8 @@ COLORS = {
 
 # %% ../nbs/03_show.ipynb #f15bd229
 _cycle = [DREAM, REALITY, "#2a9d6f", "#8e5bd0", BASELINE, "#b8860b", "#4aa3a2"]
+# of several lines that are neither reality nor a dream
+_several = ["#2a9d6f", "#8e5bd0", "#b8860b", "#4aa3a2", "#a8505f", BASELINE, "#8c4a00", "#c2338f"]
 
 _axis = dict(gridcolor="#e3e6ea", zerolinecolor="#d0d4da", automargin=True)
 
@@ -75,7 +77,8 @@ def curves(
     "Draw named lines over one x axis."
     import plotly.graph_objects as go
     fig = go.Figure()
-    colors = {**dict(zip(lines, _cycle*len(lines))), **COLORS, **(colors or {})}
+    palette = [DREAM] if len(lines) == 1 else _several*len(lines)
+    colors = {**dict(zip(lines, palette)), **COLORS, **(colors or {})}
 
     for name,bounds in (bands or {}).items(): _add_band(fig, name, x, bounds, colors[name])
     for name,y in lines.items(): _add_line(fig, name, x, y, colors[name])
@@ -115,7 +118,8 @@ def _add_mark(fig, name, at):
 def _add_level(fig, name, at, log_y):
     fig.add_hline(y=at, line=dict(color=BASELINE, dash="dash"))
     note = dict(x=1, xref="x domain", xanchor="right", yanchor="bottom", showarrow=False)
-    fig.add_annotation(text=name, y=np.log10(at) if log_y else at, **note)
+    y = np.log10(at) if log_y else at   # lines behind the words stay visible, and don't cross them
+    fig.add_annotation(text=name, y=y, bgcolor="rgba(255, 255, 255, .8)", **note)
 
 # %% ../nbs/03_show.ipynb #52366f40
 def check_png(

@@ -275,9 +275,9 @@ def say_latent(
     z,   # The first latent of a dream, (D,)
     off, # How far the dream's positions are off, px, (T,)
 ):
-    "Print a latent in lieu of a picture, and what a line reads from the dream."
+    "Print a latent instead of a picture, and what a line reads from the dream."
     out.print("\nAnd what it thought of the very first of these frames, "
-              "before it came, in lieu of a picture:\n")
+              "before it came, instead of a picture:\n")
     for row in z.reshape(-1, 8).tolist():
         out.print("  " + " ".join(f"{x:+7.3f}" for x in row), highlight=False)
     first, last, mean = off[0], off[-1], off.mean()

@@ -260,7 +260,7 @@ def violation_suite(
 # %% ../nbs/61_verdicts.ipynb #412195b1
 def _breakable(source):
     if violations := violations_of(source): return violations
-    unknown = f"{source.name!r}, of which nobody knows how it could break"
+    unknown = f"{source.name!r}, that nobody knows how to break"
     raise wrong("source", unknown, "a World")
 
 # %% ../nbs/61_verdicts.ipynb #352fef36
