@@ -84,26 +84,26 @@ def _ghost(world, rng, frames, states, struck, m, tries=8):
     return np.maximum(frames, ghost.astype(np.float32))
 
 # %% ../nbs/12_breaks.ipynb #e4965d1b
-def _half(world): return 0, (world.hi - world.lo)/2
+def _up_to_half(world): return 0, (world.hi - world.lo)/2
 
-def _unit(world): return 0, 1
+def _up_to_all(world): return 0, 1
 
-def _paced(world): return 0, 3
+def _up_to_3(world): return 0, 3
 
 _SHARES, _PER_FRAME = (.1, .25, .5, 1.), (.02, .05, .1, .2)
 
 # %% ../nbs/12_breaks.ipynb #686f7bfa
 VIOLATIONS = {
     "teleport": Violation("jumps to another place and goes on from there",
-                          "px", 5.0, (2., 3., 4., 5.), _half, change=_teleport),
+                          "px", 5.0, (2., 3., 4., 5.), _up_to_half, change=_teleport),
     "vanish": Violation("loses this share of its brightness, for good",
-                        "share", 1.0, _SHARES, _unit, paint=_vanish),
+                        "share", 1.0, _SHARES, _up_to_all, paint=_vanish),
     "freeze": Violation("stands still for this many frames, then goes on",
                         "frames", 8, (1, 2, 4, 8), lambda w: (0, 10_000), holds=True),
     "reverse": Violation("turns back in mid-air, at this multiple of its speed",
-                         "×", 1.0, (.25, .5, 1., 1.5), _paced, mid_air=True, change=_reverse),
+                         "×", 1.0, (.25, .5, 1., 1.5), _up_to_3, mid_air=True, change=_reverse),
     "kick": Violation("changes its speed in mid-air to this multiple",
-                      "×", 1.5, (1.1, 1.25, 1.5, 2.), _paced, mid_air=True, change=_kick),
+                      "×", 1.5, (1.1, 1.25, 1.5, 2.), _up_to_3, mid_air=True, change=_kick),
 }
 
 # %% ../nbs/12_breaks.ipynb #d7981f83
@@ -111,13 +111,13 @@ VIOLATIONS |= {
     "swerve": Violation("changes its direction in mid-air by this angle", "°", 45.0,
                         (10., 20., 45., 90.), lambda w: (0, 180), mid_air=True, change=_swerve),
     "ghost": Violation("is joined by a second logo of this brightness",
-                       "share", 1.0, _SHARES, _unit, paint=_ghost),
+                       "share", 1.0, _SHARES, _up_to_all, paint=_ghost),
     "tunnel": Violation("ignores the walls and turns back only this far behind them",
                         "px", 2.0, (.25, .5, 1., 2.), lambda w: (0, w.size), recedes=True),
     "grow": Violation("grows, in each frame by this share of its size",
-                      "share per frame", 0.1, _PER_FRAME, _unit, paint=_grow),
+                      "share per frame", 0.1, _PER_FRAME, _up_to_all, paint=_grow),
     "fade": Violation("fades, in each frame by this share of its brightness",
-                      "share per frame", 0.1, _PER_FRAME, _unit, paint=_fade),
+                      "share per frame", 0.1, _PER_FRAME, _up_to_all, paint=_fade),
 }
 
 # %% ../nbs/12_breaks.ipynb #918a0188
@@ -203,7 +203,7 @@ def inject(
     at:int=24,            # Earliest frame to strike
     seed:int=0,           # Also the seed of the clean twins, as in `simulate`
 )->tuple:                 # Injected, and the first frame that differs from the twin, int64 (n,)
-    "Break episodes, each beside its clean twin. Raises ValueError if it could not be seen."
+    "Episodes that break, beside clean twins. Raises ValueError for a kind or size that can't be."
     _check_counts(world, seed, n=n, length=length, at=at)
     violation, m = _check_violation(world, kind, magnitude)
     if at >= length: raise wrong("at", at, f"a frame before the end of {length}")

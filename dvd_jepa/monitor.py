@@ -63,6 +63,14 @@ class Monitor:
         if self.space == "relative": yardstick(model)   # now, not at the first frame
         self.reset()
 
+    @property
+    def threshold(self):
+        "Above this score it rings; None before `calibrate`. Set by hand, it promises no rate."
+        return self._threshold
+
+    @threshold.setter
+    def threshold(self, value): self._promise(check_number("threshold", value, 0, math.inf))
+
     def reset(self):
         "Forget all streams, as before the first frame; the threshold stays."
         self.streams = None   # the first frame says how many there are
@@ -74,14 +82,6 @@ def __repr__(self:Monitor):
     how = f"false_alarms={self.false_alarms:g}, space={self.space!r}"
     now = f"threshold={self.threshold}, streams={self.streams}"
     return f"Monitor({self.model.config.recipe!r}, {how}, {now})"
-
-def _get_threshold(self):
-    "Above this score it rings; None before `calibrate`. One that is set by hand promises no rate."
-    return self._threshold
-
-def _set_threshold(self, value): self._promise(check_number("threshold", value, 0, math.inf))
-
-Monitor.threshold = property(_get_threshold, _set_threshold)
 
 # %% ../nbs/42_monitor.ipynb #b1e89b11
 @patch
@@ -154,7 +154,7 @@ def update(self:Monitor,
     frame,        # The next frame, (H, W), or of several streams, (S, H, W); in [0, 1]
     missing=None, # Streams whose frame didn't come, as a mask (S,); their pixels aren't looked at
 )->Reading:
-    "Judge one frame and expect the next. Raises ValueError for a bad frame, and forgets it."
+    "Judge a frame and expect the next. Raises ValueError for a bad frame or a void promise."
     self._check_promise()
     several = getattr(frame, "ndim", 0) == len(self.model.frame_size)+1
     frame, missing = self._checked(frame, several, missing)   # NumPy, (S, H, W)

@@ -158,7 +158,7 @@ def as_source(
 def drawn(
     source,     # Where from
     n:int,      # At most this many clips
-    length:int, # At most so many frames of each
+    length:int, # At most this many frames of each
     seed:int,   # Also picks the part whose seeds it lies among
 )->Clips:
     "Clips of the part that a seed belongs to."

@@ -29,7 +29,7 @@ from .train import fit, home_of, train
 
 # %% ../nbs/31_rivals.ipynb #69277ec9
 class Forecaster:
-    "Looks at `context` frames and says which come next. A subclass defines `forecast`."
+    "Says which frames come next. A subclass defines `forecast`, and `encode` for probes to read."
     context = 2      # Frames that it looks at
     source = None    # The source on which it was taught; None: wherever it is tested
     config = None    # The Config it was trained with, if any

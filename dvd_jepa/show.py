@@ -34,8 +34,8 @@ COLORS = {
 
 # %% ../nbs/03_show.ipynb #f15bd229
 _cycle = [DREAM, REALITY, "#2a9d6f", "#8e5bd0", BASELINE, "#b8860b", "#4aa3a2"]
-# of several lines that are neither reality nor a dream
-_several = ["#2a9d6f", "#8e5bd0", "#b8860b", "#4aa3a2", "#a8505f", BASELINE, "#8c4a00", "#c2338f"]
+# of lines that are neither reality nor a dream
+_others = ["#2a9d6f", "#8e5bd0", "#b8860b", "#4aa3a2", "#a8505f", BASELINE, "#8c4a00", "#c2338f"]
 
 _axis = dict(gridcolor="#e3e6ea", zerolinecolor="#d0d4da", automargin=True)
 
@@ -77,8 +77,7 @@ def curves(
     "Draw named lines over one x axis."
     import plotly.graph_objects as go
     fig = go.Figure()
-    palette = [DREAM] if len(lines) == 1 else _several*len(lines)
-    colors = {**dict(zip(lines, palette)), **COLORS, **(colors or {})}
+    colors = {**dict(zip(lines, _others*len(lines))), **COLORS, **(colors or {})}
 
     for name,bounds in (bands or {}).items(): _add_band(fig, name, x, bounds, colors[name])
     for name,y in lines.items(): _add_line(fig, name, x, y, colors[name])
@@ -405,12 +404,12 @@ def table(
     def line(cells): return "| " + " | ".join(cells) + " |"
 
     body = [[cell(c) for c in row] for row in rows]
-    columns = list(zip(*body)) or [()]*len(header)
+    columns = [[row[i] for row in rows if i < len(row)] for i in range(len(header))]
     rule = ["---" if i == 0 or _words(column) else "---:" for i,column in enumerate(columns)]
     lines = [line(cells) for cells in body]
     return "\n".join([line(map(cell, header)), "|" + "|".join(rule) + "|", *lines])
 
 def _words(cells):
     "Do most cells of a column begin with a letter?"
-    starts = [text.lstrip("*… ")[:1] for text in cells if text]
-    return sum(start.isalpha() for start in starts) > len(starts)/2
+    starts = [cell.lstrip("*… ")[:1].isalpha() for cell in cells if isinstance(cell, str) and cell]
+    return sum(starts) > len(cells)/2

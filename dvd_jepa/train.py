@@ -58,7 +58,7 @@ def train(
     schedule:str="constant", # Or "one-cycle": the step size goes up, then down to nothing
     meter:CollapseMeter=None # Which `loss_fn` shows its latents to
 ):
-    "The training loop. Raises FloatingPointError if the loss stops being a number."
+    "The training loop; one-cycle cuts gradients to 5. Raises FloatingPointError for a loss of NaN."
     params, every = list(params), every or max(50, steps//50)
     optimizer, cycle = _optimizer(params, lr, steps, schedule)
     for step in range(1, steps+1):
@@ -304,8 +304,8 @@ def fit(
     on_model:Callable=None,  # Called with the model before its first step, to watch it learn
     loss:Callable=jepa_loss, # As `jepa_loss`; with lags= and progress= where `config.lags` > 1
     predictor=None,          # "mlp", "rotor", or Config → nn.Module, latents (..., D) to the next
-    encoder=None,            # Config → nn.Module, observations (..., numbers) to latents (..., D)
-    decoder=None,            # Config → nn.Module, latents (..., D) to frames (..., H, W)
+    encoder=None,            # Config → nn.Module, observations to latents; None for the library's
+    decoder=None,            # Config → nn.Module, latents to frames; None for the library's
     world=None,              # The same as source
     **changes,               # Further fields of Config to change
 )->WorldModel:
@@ -345,7 +345,7 @@ def _as_much_as(config, source):
 
 # %% ../nbs/23_train.ipynb #ff1f5d66
 def _fit(config, source, parts, loss, on_step, on_model):
-    "One generator feeds everything, in the published order."
+    "The trained model; one generator feeds everything, in the published order."
     _check_refine(config, source)
     clips = source.clips("train", config.episodes, config.length, config.seed)
     frames = clips.frames

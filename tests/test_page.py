@@ -83,6 +83,15 @@ def prose(source):
     return re.findall(r"[^\W\d_][\w’'-]*", re.sub(r"\]\([^)]*\)", "]", text))
 
 
-def test_the_book_is_read_in_an_afternoon():
+def test_the_chapters_have_16_000_words_of_prose_at_most():
     count = sum(len(prose(source)) for path in chapters for source in cells(path, "markdown"))
     assert count <= 16_000, count
+
+
+@pytest.mark.parametrize("path", pages, ids=lambda path: path.stem)
+def test_a_figure_is_the_one_that_the_code_beside_it_draws(path):
+    "As far as its title tells: code that was changed and not executed again shows here."
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        drawn = [output["data"] for output in cell.get("outputs", []) if "application/vnd.plotly.v1+json" in output.get("data", {})]
+        for title in re.findall(r'\btitle ?= ?"([^"\\]+)"[,)\n]', "".join(cell["source"])):
+            assert not drawn or any(title in json.dumps(data["application/vnd.plotly.v1+json"], ensure_ascii=False) for data in drawn), title
