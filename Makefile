@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 # Two workers of one thread each, or one of several: threads that wait for each other's core crawl.
 ALONE  := $(filter-out 1,$(DVD_JEPA_THREADS))
 
-.PHONY: demo test chapters install book readme weights baselines yardsticks collapse figures paper docs preview picture sessions bench clean
+.PHONY: help demo test chapters install book readme weights baselines yardsticks collapse figures paper docs preview picture sessions bench clean
 
 demo: $(STAMP)            ## train if need be, and open the dashboard
 	$(BIN)/dvd-jepa demo $(DEMO)
@@ -88,6 +88,9 @@ yardsticks: $(STAMP)      ## measure the packaged weights' usual errors again
 
 readme: $(STAMP)          ## write README.md from nbs/index.ipynb
 	$(BIN)/python tools/readme.py
+
+help:                     ## list these targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 14
 
 clean:                    ## remove what was built, keep the environment
 	rm -rf _proc _docs build dist *.egg-info .pytest_cache

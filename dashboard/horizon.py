@@ -76,8 +76,7 @@ def near_figure(near):
     report = dict(near, baselines=dict(near["baselines"]))
     if theirs and near["training"].get("recipe") != "classic":
         report["baselines"][PUBLISHED] = theirs
-    episodes = f"{data['episodes']} held-out {data['world']} episodes"
-    title = f"The first {data['steps']} steps, on {episodes}"
+    title = f"The first {data['steps']} steps, {data['episodes']} episodes"
     return skill_figure(report, title, colors={PUBLISHED: "#c2185b"})
 
 def far_figure(far):

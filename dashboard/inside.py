@@ -59,7 +59,7 @@ def traces(states, told):
                 y=y[:SHOWN, i].numpy(), name=name, mode="lines", legendgroup=name,
                 line=dict(color=color, width=width), showlegend=i == 0, row=i//2+1, col=i%2+1)
     fig.update_xaxes(title="time (frames)", row=2)
-    title = "Position and velocity: the truth, and what a straight line reads"
+    title = "The truth, and what a line reads"
     return fig.update_layout(title=title, height=420, legend=dict(orientation="h", y=-.16))
 
 
@@ -125,9 +125,9 @@ def periods(model, z, states):
         overtones(fig, axis, period, dash, 1.15*share.max())
     stems(fig, found, share)
     fig.update_layout(
-        title="The periods it has found, and those of the world", height=400,
+        title="Periods found, and the world's own", height=420,
         xaxis_title="period (frames, log scale)", yaxis_title="share of the turning variance",
-        legend=dict(orientation="h", y=1.1, x=0))
+        legend=dict(orientation="h", y=-.3, x=0))
     return fig.update_xaxes(type="log", range=[np.log10(3), np.log10(150)], tickvals=TICKS)
 
 def overtones(fig, axis, period, dash, height):
@@ -159,7 +159,7 @@ def meters(collapse):
     fig.add_bar(y=collapse["spectrum"], marker_color=DREAM, row=1, col=2)
     fig.update_xaxes(title="latent dimension", col=1)
     fig.update_xaxes(title="direction, the loudest first", col=2)
-    title = "Is it alive? A collapsed latent has std 0, or all in one direction"
+    title = "Is it alive? Spread and spectrum"
     return fig.update_layout(title=title, height=320, showlegend=False)
 
 def headline(probe, collapse):

@@ -169,7 +169,7 @@ def heat(suite, limit, measure):
         texttemplate="%{text}", zmin=low, zmax=1, colorscale=HEAT, hoverinfo="skip",
         colorbar=bar))
     by_chance = chance(suite.clean, limit, of)
-    title = f"{measure[0].upper()}{measure[1:]}, over 200 held-out episodes each{by_chance}"
+    title = f"{measure[0].upper()}{measure[1:]}, 200 episodes each{by_chance}"
     return fig.update_layout(title=title, height=620).update_yaxes(autorange="reversed")
 
 def chance(clean, limit, of):

@@ -256,6 +256,8 @@ def monitor(file:FILE=None, model:WATCHER="rotor", kind:KIND=None, magnitude:MAG
     readings = [watcher.update(frame) for frame in frames]
     unit = SPACES[watcher.space]
     say_alarms(readings, onset, unit)
+    if file and readings[watcher.model.context].alarm:
+        note("it rings at the first frame it judges: was the model trained on pictures like these?")
     if plot: _save_plot(readings_figure(readings, unit, onset), plot)
     if any(r.alarm for r in readings): raise typer.Exit(1)
 
@@ -296,11 +298,15 @@ def _to_watch(model, file, kind, magnitude, seed, noise, drift):
 
 # %% ../nbs/73_cli.ipynb #3264096f
 def _film(model, path):
-    from dvd_jepa.core import as_frames
+    from dvd_jepa.core import as_frames, wrong
     from dvd_jepa.video import read_video
 
-    asked = dict(least=model.context+1, size=model.frame_size, name=f"video {path}")
-    return as_frames(read_video(path)[None], **asked)[0]
+    frames, name = read_video(path), f"video {path}"
+    came, wanted = ("×".join(map(str, size)) for size in (frames.shape[1:], model.frame_size))
+    if came != wanted:
+        own = "to train on your own, in Python: dvd_jepa.fit(recipe, clips)"
+        raise wrong(name, f"frames of {came}", f"{wanted}, as the model was trained ({own})")
+    return as_frames(frames[None], least=model.context+1, size=model.frame_size, name=name)[0]
 
 # %% ../nbs/73_cli.ipynb #7ed50a2b
 def _make_video(source, kind, magnitude, seed, context):

@@ -29,13 +29,13 @@ COLORS = {
     "constant velocity": "#8e5bd0",
     "nearest neighbour": "#2a9d6f",
     "pixel predictor": "#a8505f",
-    "untrained encoder": "#4aa3a2",
+    "untrained encoder": "#c2338f",
 }
 
 # %% ../nbs/03_show.ipynb #f15bd229
 _cycle = [DREAM, REALITY, "#2a9d6f", "#8e5bd0", BASELINE, "#b8860b", "#4aa3a2"]
 # of lines that are neither reality nor a dream
-_others = ["#2a9d6f", "#8e5bd0", "#b8860b", "#4aa3a2", "#a8505f", BASELINE, "#8c4a00", "#c2338f"]
+_others = ["#2a9d6f", "#8e5bd0", "#b8860b", "#c2338f", "#a8505f", BASELINE, "#8c4a00", "#4aa3a2"]
 
 _axis = dict(gridcolor="#e3e6ea", zerolinecolor="#d0d4da", automargin=True)
 

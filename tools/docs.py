@@ -28,7 +28,8 @@ FENCED = re.compile(r"```python\n.*?\n```", re.S)
 SHOWN = re.compile(r"(?<=```python\n)def (\w+)\(\n(.*?)\n\)[^\n]*:(?=\n```)", re.S)
 # What nbdev puts before code that is exported and shown
 FOLDED = '#| code-fold: show\n#| code-summary: "Exported source"\n'
-DOCUMENTED = re.compile(r"show_doc\((?:\w+\.)*(\w+)\)")
+DOCUMENTED = re.compile(r"show_doc\(([\w.]+)\)")
+HEADING = re.compile(r"^(#+) .*$", re.M)
 SIGNATURE = re.compile(r"\A---\n+|\n```python\n.*", re.S)
 # What a page would fetch from elsewhere
 PLOTLY = re.compile(r'<script[^>]*src="https://cdn\.plot\.ly/[^"]*"[^>]*></script>'
@@ -115,28 +116,31 @@ def in_full():
 
 def told(cells):
     "Cells in order, headings before the code that they speak of, and nothing twice."
-    cells = list(cells)
-    while cells:
-        cell = cells.pop(0)
+    documented = [cell for cell in cells if DOCUMENTED.search(cell.source)]
+    codes = [cell.source for cell in cells if cell.source.startswith(FOLDED)]
+    moved = [cell for cell in documented if any(speaks_of(cell, code) for code in codes)]
+    for cell in cells:
+        if any(cell is other for other in moved): continue
         if cell.source.startswith(FOLDED):
             code = cell.source.removeprefix(FOLDED)
             command = "Annotated[" in code
+            for about in moved:
+                if speaks_of(about, code): yield about if command else heading(about)
             cell.source = f"#| code-fold: true\n{code}" if command else code
-            while cells and speaks_of(cells[0], code):
-                yield heading(cells.pop(0))
-        elif cells and cells[0].source.startswith(FOLDED) and "Annotated[" not in cells[0].source:
-            if speaks_of(cell, cells[0].source): cell = heading(cell)
         yield cell
 
 def speaks_of(cell, code):
     "Does a cell document something that this code defines?"
-    found = DOCUMENTED.search(cell.source)
-    return bool(found) and bool(re.search(rf"\b(?:def|class) {found.group(1)}\b", code))
+    *of, name = DOCUMENTED.search(cell.source).group(1).split(".")
+    method = rf"def {name}\(\s*self:{of[-1]}\b" if of else rf"(?:def|class) {name}\b"
+    return bool(re.search(rf"^{method}", code, re.M))
 
 def heading(cell):
     "A documented name without the signature, which the code below has."
+    name = DOCUMENTED.search(cell.source).group(1)
     for data in markdowns({"cells": [cell]}):
-        data["text/markdown"] = SIGNATURE.sub("", data["text/markdown"])
+        text = SIGNATURE.sub("", data["text/markdown"])
+        data["text/markdown"] = HEADING.sub(rf"\g<1> {name}", text)
     return cell
 
 def without_links(code): return LINKED.sub(r"`\1`", code.group(0))

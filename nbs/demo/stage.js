@@ -100,7 +100,7 @@ export class Stage {
       bell: at(".alarm"), cornerText: at(".corner"), status: at(".status"), voice: at(".aloud"), spoke: -Infinity, confetti: at(".confetti")});
     this.clear();
   }
-  clear() { this.history = []; this.limit = 1; this.cornered = this.rang = this.cheered = -Infinity; this.shown = 0; this.say(""); this.bell.hidden = true; }
+  clear() { this.history = []; this.limit = 1; this.cornered = this.rang = this.cheered = this.news = -Infinity; this.shown = 0; this.say(""); this.bell.hidden = true; }
   // Shown at once; told to a screen reader when something new begins, and then every five seconds at most.
   say(text) {
     if (this.status.textContent !== text) this.status.textContent = text;
@@ -111,6 +111,9 @@ export class Stage {
   }
   // What a moment calls for; an alarm or a corner stays to be read for a while.
   tell(m) {
+    // of one alarm after another, the first is the news
+    if (m.alarm && this.status.textContent.startsWith("Alarm") && m.t - this.news < 60) return;
+    if (m.alarm) this.news = m.t;
     const text = words(m), stale = !m.shut && this.status.textContent.startsWith("Eyes shut");
     if (text || stale || performance.now() - Math.max(this.rang, this.cheered) > 4000) this.say(text);
   }
