@@ -77,7 +77,7 @@ def near_figure(near):
     if theirs and near["training"].get("recipe") != "classic":
         report["baselines"][PUBLISHED] = theirs
     title = f"The first {data['steps']} steps, {data['episodes']} episodes"
-    return skill_figure(report, title, colors={PUBLISHED: "#c2185b"})
+    return skill_figure(report, title, colors={PUBLISHED: "#8c4a00"})
 
 def far_figure(far):
     fig = curves(
