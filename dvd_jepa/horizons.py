@@ -157,28 +157,27 @@ def forecast_report(
     reference = forecast_error(mean, frames, seen).double().mean(1)
 
     data = _data(source, home, config.seed, len(frames), frames.shape[1]-seen, seed, seen)
-    error = forecast_error(forecaster, frames, seen).double()
-    report = dict(data=data, **_told(forecaster, error, reference), baselines={})
+    error, weights = forecast_error(forecaster, frames, seen).double(), resamples(len(frames))
+    report = dict(data=data, **_told(forecaster, error, reference, weights), baselines={})
     for name,rival in rivals.items():
         other = forecast_error(rival, frames, seen).double()
-        lead = _lead(error, other, reference)
-        report["baselines"][name] = dict(**_told(rival, other, reference), **lead)
+        lead = _lead(error, other, reference, weights)
+        report["baselines"][name] = _told(rival, other, reference, weights) | lead
     return report
 
 # %% ../nbs/60_horizons.ipynb #232c1df6
-def _told(forecaster, error, reference):
+def _told(forecaster, error, reference, weights):
     "What is said of one forecaster."
     who = dict(parameters=parameters(forecaster), training=training_of(forecaster))
-    return who | curve_of(error, reference, resamples(len(error)))
+    return who | curve_of(error, reference, weights)
 
 # %% ../nbs/60_horizons.ipynb #73989431
-def _lead(error, rival, reference):
+def _lead(error, rival, reference, weights):
     "Mean over steps of a forecast's skill minus a rival's, both cut off at 0."
     def gained(w, e): return skill(w @ e, (w @ reference)[:, None]).clamp_min(0).mean(1)
     def lead(w): return gained(w, error) - gained(w, rival)
     even = torch.full((1, len(error)), 1/len(error)).double()
-    ends = interval(lead(resamples(len(error))))
-    return dict(lead=short(lead(even)[0]), lead_interval=short(ends))
+    return dict(lead=short(lead(even)[0]), lead_interval=short(interval(lead(weights))))
 
 def _data(source, home, training_seed, n, steps, seed, seen):
     return dict(world=source.name, taught_in=home.name, training_seed=training_seed, episodes=n,
@@ -287,8 +286,9 @@ def corner_report(
                 episodes=n, seed=seed, within=within, frames_seen=seen,
                 tolerance_px=tolerance, intervals=INTERVALS)
     report = dict(data=data, median_error=float(np.median(off[both])) if both.any() else None)
+    weights = resamples(n)
     for name,(hits, of) in _corner_shares(told, truly, both, off).items():
-        report |= _share(name, hits, of, resamples(n))
+        report |= _share(name, hits, of, weights)
     return report
 
 # %% ../nbs/60_horizons.ipynb #cec2aed3

@@ -129,6 +129,26 @@ def test_pause_freezes_and_play_goes_on(visit):
     tab.get_by_role("button", name="Play").click()
     until(tab, lambda: shown(tab) > still + 15)
 
+@pytest.mark.timed
+def test_controls_answer_at_once(visit):
+    "On an idle machine; the tests around this one give a slow processor time."
+    tab = live(visit())
+    tab.get_by_role("button", name="Pause").click()
+    tab.get_by_role("button", name="Play").wait_for(timeout=5_000)
+    tab.wait_for_timeout(700)
+    still = shown(tab)
+    tab.wait_for_timeout(800)
+    assert shown(tab) == still
+    tab.get_by_role("button", name="Play").click()
+    tab.wait_for_timeout(2000)
+    assert shown(tab) > still + 15
+    tab.get_by_text("Decoder", exact=True).click()
+    tab.wait_for_selector(".stage .blank:not([hidden])", timeout=5_000)
+    tab.wait_for_timeout(800)
+    assert brightest(tab, "dream") == 0
+    tab.get_by_role("button", name="Inject").click()
+    tab.wait_for_selector(".stage .alarm:not([hidden])", timeout=5_000)
+
 def test_dream_ahead_and_compare(visit):
     tab = live(visit())
     tab.get_by_role("button", name="Dream", exact=True).click()

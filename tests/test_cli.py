@@ -118,6 +118,12 @@ def test_monitor_answers_with_its_exit_code(tmp_path):
     assert Image.open(tmp_path/"plot.png").size[0] > 600
 
 
+def test_monitor_asks_whether_it_knows_such_pictures(tmp_path):
+    np.save(tmp_path/"street.npy", np.random.RandomState(0).rand(20, 16, 16).astype(np.float32))
+    code, _, err = dvd_jepa("monitor", tmp_path/"street.npy")
+    assert code == 1 and "was the model trained on pictures like these?" in " ".join(err.split())
+
+
 def test_monitor_keeps_the_asked_rate(tmp_path):
     threshold = lambda rate: float(dvd_jepa("monitor", "--false-alarms", rate)[1].split("threshold ")[1].split()[0])
     assert threshold(0.01) < threshold(0.001)
@@ -161,7 +167,7 @@ def test_wrong_checkpoints_are_named(tmp_path, small, fails):
 
 
 @pytest.mark.parametrize("content, says", [
-    (np.zeros((10, 8, 8)), "received frames of 8×8, expected 16×16"),
+    (np.zeros((10, 8, 8)), "received frames of 8×8, expected 16×16, as the model was trained"),
     (np.zeros((10, 256)), "expected (T, H, W)"),
     (np.full((10, 16, 16), np.nan), "received NaN"),
     (np.full((10, 16, 16), 7.), "expected them in [0, 1]"),

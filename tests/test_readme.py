@@ -98,6 +98,9 @@ def test_the_promises_of_the_first_paragraphs():
     assert all(k == 100_000 for k in seeds["rotor"]["horizon.classic.valid_horizon"]["values"]) and "16 numbers in all" in readme
     assert min(seeds["varied"]["horizon.varied.valid_horizon"]["values"]) > 500 and "for more than 500" in readme
     assert classic["horizon"]["classic"]["valid_horizon"] == 6 and "dreams well for six frames" in readme
+    ahead = [name for name,rival in varied["forecast"]["baselines"].items() if rival["lead_interval"][0] <= 0]
+    assert ahead == ["constant velocity"] and varied["forecast"]["data"]["steps"] == 100 and "only a tracker that was told the physics forecasts better over a hundred steps" in readme
+    assert min(rotor["forecast"]["baselines"]["nearest neighbour"]["skill"]) > .95 and "a lookup table is almost perfect too" in readme
 
 
 def test_surprise_figures():
@@ -193,7 +196,9 @@ def test_your_own_clips_go_as_readme_says(capsys):
     test, bell = scope["model"].source.clips("test").frames, scope["monitor"]
     rings = [reading.alarm for clip in test for reading in [bell.reset().update(clip[0]), *map(bell.update, clip[1:])]]
     assert sum(rings) <= .05*len(rings), "and clean clips that it wasn't trained on ring about as often as was asked"
-    assert "mine" in said and "nearest neighbour" in said and "true" in said.split("]")[0].lower(), "a bar that runs backwards rings"
+    alarms = [word.strip() == "True" for word in said.split("]")[0].strip(" [").split(",")]
+    assert alarms == [2 <= t < 32 for t in range(40)], "it rings at the first frame that it can judge, and is lost after thirty alarms"
+    assert "mine" in said and re.search(r"nearest neighbour[^\n]* -0\.\d\d \[", said), "and a lookup table remembers this bar better"
 
 
 def test_every_link_leads_somewhere():

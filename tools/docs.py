@@ -92,7 +92,7 @@ def chapters():
 def legible():
     """Signatures as a reader wants them.
 
-    No links inside code, options of the command line with their help, the fields of a class."""
+    No links inside code, and options of the command line with their help."""
     import importlib
     for path in proc.rglob("*.ipynb"):
         is_chapter = path.parent == proc and path.stem in chapters()
@@ -146,13 +146,9 @@ def heading(cell):
 def without_links(code): return LINKED.sub(r"`\1`", code.group(0))
 
 def rewritten(module, shown):
-    "A signature that says more than nbdev's, where it can: of a command, or of a class."
-    import inspect
+    "A signature that says more than nbdev's: of a command, its options with their help."
     name, parameters = shown.groups()
-    thing = getattr(module, name, None)
-    if "Annotated" in parameters: return command(name, thing)
-    if inspect.isclass(thing) and "*args" in parameters: return fields(name, thing)
-    return shown.group(0)
+    return command(name, getattr(module, name)) if "Annotated" in parameters else shown.group(0)
 
 def command(name, thing):
     "A command with its options: type, default and help."
@@ -164,15 +160,6 @@ def command(name, thing):
         of = kind.__name__ if isinstance(kind, type) else str(kind)
         lines.append(f"    {p.name}:{of} = {p.default!r}, # {about.help}")
     return "\n".join([f"def {name}(", *lines, "):"])
-
-def fields(name, thing):
-    "A class with its fields, if it has any."
-    import inspect
-    field = re.compile(r"^    (\w+\s*:[^#\n(]*?)\s*(#.*)?$", re.M)
-    found = field.findall(inspect.getsource(thing))
-    if not found: return f"class {name}: ..."
-    lines = [f"    {field}  {about}".rstrip() for field,about in found]
-    return "\n".join([f"class {name}:", *lines])
 
 def reference():
     "One page that lists every public name, with its first sentence and its place in the book."
