@@ -14,7 +14,7 @@ demo: $(STAMP)            ## train if need be, and open the dashboard
 test: $(STAMP)            ## export the notebooks, run their cells, then the other tests (those in a browser need Chromium); what failed is said at the end
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh -c 'nbdev_export || exit 1; failed=""; \
 	  nbdev_test --timing $(if $(ALONE),--n_workers 1) || failed="notebooks (named above; one alone: nbdev_test --path nbs/NAME.ipynb --do_print)"; \
-	  python -m pytest -q -n $(if $(ALONE),1,2) --dist loadfile -m "not timed" || failed="$$failed; tests/ (one alone: python -m pytest -x tests/NAME.py)"; \
+	  python -m pytest -q -n $(if $(ALONE),1,2) --dist loadfile --no-loadscope-reorder -m "not timed" || failed="$$failed; tests/ (one alone: python -m pytest -x tests/NAME.py)"; \
 	  python -m pytest -q -m timed || failed="$$failed; timed tests (again on an idle machine: python -m pytest -m timed)"; \
 	  [ -z "$$failed" ] || { echo "FAILED: $${failed#; }"; exit 1; }'
 
