@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TEST_SEED', 'CALIBRATION_SEED', 'one_thread', 'wrong', 'check_whole', 'is_number', 'check_number', 'check_rate',
-           'seeded', 'as_frames', 'as_tensor', 'as_latents', 'moved']
+           'seeded', 'as_frames', 'picture_size', 'as_tensor', 'as_latents', 'moved']
 
 # %% ../nbs/00_core.ipynb #0eabba74
 import importlib
@@ -117,6 +117,13 @@ def as_frames(
 
 # %% ../nbs/00_core.ipynb #06435b04
 def _times(size): return "×".join(map(str, size))
+
+# %% ../nbs/00_core.ipynb #f549ef50
+def picture_size(
+    shape:tuple, # (C, H, W)
+)->tuple:        # (H, W) of a grey picture, (C, H, W) of a coloured one
+    "The size of a picture as frames have it."
+    return tuple(shape) if shape[0] > 1 else tuple(shape[1:])
 
 # %% ../nbs/00_core.ipynb #47916335
 def as_tensor(

@@ -18,11 +18,11 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 
 from .config import DEFAULTS, Config, config_from_json, config_to_json, flat
-from .core import as_frames, as_latents, check_whole, seeded, wrong
+from .core import as_frames, as_latents, check_whole, picture_size, seeded, wrong
 from .files import load_tensors, save_tensors
 from .observe import stack
 from .parts import PREDICTORS, Decoder, as_predictor, make_encoder
-from .parts import observation_size, own_part, picture_size
+from .parts import observation_size, own_part
 
 # %% ../nbs/21_jepa.ipynb #edefe0a0
 _LATER = dict(dream="dream", forecast="dream", surprise="surprise", measure="alarms")

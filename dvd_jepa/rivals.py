@@ -18,12 +18,12 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 
 from .config import Config, config_from_json, config_to_json
-from .core import as_frames, check_whole, one_thread, seeded, wrong
+from .core import as_frames, check_whole, one_thread, picture_size, seeded, wrong
 from .dream import centroids, checked_forecast
 from .files import load_tensors, save_tensors
 from .jepa import WorldModel, load
 from .observe import Observations, as_source, camera, distinct, nearest, rows, stack
-from .parts import mlp, observation_size, picture_size
+from .parts import mlp, observation_size
 from .stats import first_axes
 from .train import fit, home_of, train
 

@@ -83,9 +83,10 @@ def prose(source):
     return re.findall(r"[^\W\d_][\w’'-]*", re.sub(r"\]\([^)]*\)", "]", text))
 
 
-def test_the_chapters_have_16_000_words_of_prose_at_most():
+def test_the_book_is_read_in_an_afternoon():
+    "600 words of prose to a chapter, on average: 16,000 in its first 27."
     count = sum(len(prose(source)) for path in chapters for source in cells(path, "markdown"))
-    assert count <= 16_000, count
+    assert count <= 600*len(chapters), count
 
 
 @pytest.mark.parametrize("path", pages, ids=lambda path: path.stem)
