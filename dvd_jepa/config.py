@@ -28,14 +28,17 @@ class Look:
     "What makes an observation."
     context:int = 2     # Frames that one observation spans
     glimpses:int = 0    # How many of them are looked at, evenly spread; 0 for all
+    ahead:int = 1       # Frames from an expectation to what may surprise it
+    background:bool = False # Take away what never moves? For a camera that stands still
 
 # %% ../nbs/04_config.ipynb #97450731
 @dataclass(frozen=True)
 class Parts:
     "What the model is made of."
     latent:int = 32                    # D, the numbers in a latent
+    encoder:str = "mlp"                # "mlp", "conv" or, for a grid of latents, "map"
     encoder_hidden:tuple = (256, 128)  # Widths between observation and latent
-    predictor:str = "mlp"              # "mlp" takes steps, "rotor" turns pairs of latents
+    predictor:str = "mlp"              # "mlp" steps, "rotor" turns, "map" jumps on a grid
     predictor_hidden:tuple = (64,)     # Widths of the predictor's network, if it has one
     invariants:int = 0                 # Latents a rotor reads but never turns
     decoder_hidden:tuple = (64, 256)   # Widths between latent and frame
@@ -168,7 +171,7 @@ READ_BY = dict(
 
 # %% ../nbs/04_config.ipynb #27eb52a0
 _at_least = dict(
-    seed=0, episodes=1, length=4, context=1, glimpses=0, latent=1, invariants=0,
+    seed=0, episodes=1, length=4, context=1, glimpses=0, ahead=1, latent=1, invariants=0,
     steps=0, batch=2, lags=1, targets=1, refine=0,
     decoder_steps=0, probe_steps=0, probe_batch=1)
 _within = dict(
@@ -177,7 +180,8 @@ _within = dict(
     reach=(0, 1e6), variance_weight=(0, 1e6), covariance_weight=(0, 1e6),
     sigreg_weight=(0, 1e6), contrast_weight=(0, 1e6))
 _one_of = dict(
-    predictor=("mlp", "rotor"),
+    encoder=("mlp", "conv", "map"),
+    predictor=("mlp", "rotor", "map"),
     schedule=("constant", "one-cycle"),
     anti_collapse=ANTI_COLLAPSE)
 
@@ -189,7 +193,7 @@ def _plain_field(name, value):
     if name in _within: return check_number(said, value, *_within[name])
     if name in _one_of and value not in _one_of[name]:
         raise wrong(said, repr(value), f"one of {', '.join(_one_of[name])}")
-    if name == "train_encoder" and not isinstance(value, bool):
+    if name in ("train_encoder", "background") and not isinstance(value, bool):
         raise wrong(said, repr(value), "True or False")
     if not name.endswith("_hidden"): return value
 
@@ -205,12 +209,13 @@ def _check_config(c):
         expected = f"less than {TEST_SEED:,}: from there on, seeds are held out"
         raise wrong("Config.seed", c.seed, expected)
     _check_lengths(c)
+    _check_map(c)
     _check_rotor(c)
     _check_weights(c)
 
 # %% ../nbs/04_config.ipynb #46a7d98e
 def _check_lengths(c):
-    least = c.context + c.lags + 1
+    least = c.context + max(c.lags, c.ahead) + 1
     if c.length < least:
         raise wrong("Config.length", c.length, f"at least context + lags + 1 = {least}")
     if c.glimpses > c.context or c.glimpses == 1 < c.context:
@@ -230,6 +235,14 @@ def _check_rotor(c):
     if c.refine and (c.predictor != "rotor" or c.invariants):
         expected = "0, or a rotor with one learned frequency per pair"
         raise wrong("Config.refine", c.refine, expected)
+
+# %% ../nbs/04_config.ipynb #1fa1f0fe
+def _check_map(c):
+    if (c.encoder == "map") != (c.predictor == "map"):
+        expected = "'map' where the encoder is, since a grid is predicted as a grid"
+        raise wrong("Config.predictor", repr(c.predictor), expected)
+    if c.background and c.encoder == "mlp":
+        raise wrong("Config.background", True, "False, or encoder='conv' or 'map'")
 
 # %% ../nbs/04_config.ipynb #daf0c82d
 def weights_read(

@@ -165,14 +165,14 @@ def _check_values(x, name, expected, lo=-float("inf"), hi=float("inf")):
 # %% ../nbs/00_core.ipynb #b1c2c586
 def as_latents(
     z,              # Latents, NumPy or torch, (..., D)
-    dim:int,        # Expected D
+    shape,          # Expected D, or the shape of a map of latents, (D, h, w)
     name:str="z",   # What to call it in an error
 )->Tensor:          # float32, same shape
-    "Latents as float32. Raises ValueError if `z` doesn't hold latents of `dim` numbers."
-    z = as_tensor(z, name)
+    "Latents as float32. Raises ValueError if `z` doesn't hold latents of this shape."
+    z, shape = as_tensor(z, name), tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
     if not z.is_floating_point(): raise wrong(name, f"dtype {z.dtype}", "floating point")
-    if z.ndim < 1 or z.shape[-1] != dim:
-        raise wrong(name, f"shape {tuple(z.shape)}", f"(..., {dim})")
+    if tuple(z.shape[-len(shape):]) != shape:
+        raise wrong(name, f"shape {tuple(z.shape)}", f"(..., {', '.join(map(str, shape))})")
     if z.numel() == 0: raise wrong(name, f"shape {tuple(z.shape)}", "at least one latent")
     return _check_values(z.float(), name, "")
 

@@ -21,11 +21,12 @@ from .config import DEFAULTS, Config, config_from_json, config_to_json, flat
 from .core import as_frames, as_latents, check_whole, picture_size, seeded, wrong
 from .files import load_tensors, save_tensors
 from .observe import stack
-from .parts import PREDICTORS, Decoder, as_predictor, make_encoder
+from .parts import PREDICTORS, as_predictor, make_decoder, make_encoder
 from .parts import observation_size, own_part
 
 # %% ../nbs/21_jepa.ipynb #edefe0a0
-_LATER = dict(dream="dream", forecast="dream", surprise="surprise", measure="alarms")
+_LATER = dict(dream="dream", forecast="dream", surprise="surprise", surprise_map="surprise",
+              measure="alarms")
 
 class WorldModel(nn.Module):
     "A JEPA: online and target encoder, predictor; decoder and position probe are optional."
@@ -42,6 +43,8 @@ class WorldModel(nn.Module):
         self.source, self.home, self.kept = None, None, {}   # see "What it remembers" below
         self._encoder, self._predictor, self._decoder = encoder, predictor, decoder
         self.online, self.target = self._new_encoder(), self._new_encoder()
+        # of one latent: (D,), or (D, h, w) where the encoder keeps a map
+        self.latent_shape = tuple(getattr(self.online, "latent_shape", (config.latent,)))
         self.predictor = as_predictor(self._new_predictor())
         self.target.load_state_dict(self.online.state_dict())
         self.target.requires_grad_(False)
@@ -70,21 +73,25 @@ def __repr__(self:WorldModel):
 def _new_encoder(self:WorldModel):
     if self._encoder is None: return make_encoder(self.config, self.shape)
     given = 2, 3, observation_size(self.config, self.shape)
-    return own_part("encoder", self._encoder, self.config, given, (2, 3, self.config.latent))
+    made = own_part("encoder", self._encoder, self.config, given, (2, 3, self.config.latent))
+    if not hasattr(made, "latent_shape"):
+        with torch.no_grad(): made.latent_shape = tuple(made(torch.zeros(given)).shape[2:])
+    return made
 
 # %% ../nbs/21_jepa.ipynb #6c696eb6
 @patch
 def _new_predictor(self:WorldModel):
     c = self.config
     if self._predictor is None: return PREDICTORS[c.predictor](c)
-    return own_part("predictor", self._predictor, c, (2, 3, c.latent), (2, 3, c.latent))
+    latents = 2, 3, *self.latent_shape
+    return own_part("predictor", self._predictor, c, latents, latents)
 
 # %% ../nbs/21_jepa.ipynb #535d7ca9
 @patch
 def _new_decoder(self:WorldModel):
     c, size = self.config, self.frame_size
-    if self._decoder is None: return Decoder(c.latent, c.decoder_hidden, size)
-    return own_part("decoder", self._decoder, c, (2, 3, c.latent), (2, 3, *size))
+    if self._decoder is None: return make_decoder(c, self.latent_shape, size)
+    return own_part("decoder", self._decoder, c, (2, 3, *self.latent_shape), (2, 3, *size))
 
 # %% ../nbs/21_jepa.ipynb #0b1b5e4e
 @patch
@@ -114,7 +121,7 @@ def predict(self:WorldModel,
     actions=None, # For predictors that are told what is done; the others refuse them
 )->Tensor:        # (..., D)
     "The latent `k` frames later."
-    return self.predictor.roll(as_latents(z, self.config.latent), check_whole("k", k), actions)
+    return self.predictor.roll(as_latents(z, self.latent_shape), check_whole("k", k), actions)
 
 # %% ../nbs/21_jepa.ipynb #086f3637
 @patch
@@ -127,7 +134,7 @@ def add_decoder(self:WorldModel):
 @patch
 def add_probe(self:WorldModel):
     "Attach an untrained linear position probe (latent → y, x) and return it."
-    self.probe = nn.Linear(self.config.latent, 2)
+    self.probe = nn.Linear(prod(self.latent_shape), 2)
     return self.probe
 
 def _readout(model, name, cure):
@@ -143,7 +150,7 @@ def decode(self:WorldModel,
 )->Tensor: # Grey levels in [0, 1], (..., H, W)
     "Draw latents. Raises ValueError if this is a pure JEPA, which can't."
     cure = "a pure JEPA understands and can't draw (train with decoder_steps > 0)"
-    return _readout(self, "decoder", cure)(as_latents(z, self.config.latent))
+    return _readout(self, "decoder", cure)(as_latents(z, self.latent_shape))
 
 # %% ../nbs/21_jepa.ipynb #16620a6d
 @patch
@@ -153,7 +160,7 @@ def position(self:WorldModel,
 )->Tensor: # Centres (y, x) in px, (..., 2)
     "Read the logo's centre from latents. Raises ValueError without a probe."
     probe = _readout(self, "probe", "train with probe_steps > 0")
-    return probe(as_latents(z, self.config.latent))
+    return probe(as_latents(z, self.latent_shape).flatten(-len(self.latent_shape)))
 
 # %% ../nbs/21_jepa.ipynb #66b3d275
 def digest_of(

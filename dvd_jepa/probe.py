@@ -26,6 +26,7 @@ def kept_of(
 )->Tensor:       # (n, T - context + 1, F)
     "What it keeps of each observation. Raises ValueError for another shape, NaN or infinities."
     z, (n, T) = forecaster.encode(frames), (len(frames), frames.shape[1]-forecaster.context+1)
+    if isinstance(z, Tensor) and z.ndim == 5: z = z.flatten(2)   # a map's numbers, all of them
     name = f"encode of {type(forecaster).__name__}"
     if not isinstance(z, Tensor) or z.ndim != 3 or z.shape[:2] != (n, T):
         came = f"shape {tuple(z.shape)}" if hasattr(z, "shape") else f"a {type(z).__name__}"

@@ -21,7 +21,7 @@ from .film import PICTURES, Clip, View, frames_of, named
 
 # %% ../nbs/06_reel.ipynb #1f4a5c57
 def cache_folder(
-    folder=None, # Or None for DVD_JEPA_CACHE, or else a place of the system's for such things
+    folder=None, # Or None for DVD_JEPA_CACHE, or else the system's place for such things
 )->Path:
     "Where decoded clips are kept."
     if folder is None: folder = os.environ.get("DVD_JEPA_CACHE")
@@ -46,14 +46,14 @@ def kept(
     clip:Clip,              # From `clips_in`
     view:View=View(),
     folder=None,            # As in `cache_folder`
-    on_frame:Callable=None, # Called with the number of frames so far, where it must be decoded
+    on_frame:Callable=None, # Called with the number of frames decoded so far
 )->tuple:                   # Bytes, (T, C, H, W), mapped into memory; and their digest
     "A clip's frames, decoded now or earlier. Raises ValueError for what can't be seen."
     place = _place(clip, view, folder)
     known = _known(place, clip)
     if known is None: known = _decode(clip, view, place, on_frame)
-    pixels = np.memmap(place.with_suffix(".bytes"), np.uint8, "r", shape=tuple(known["shape"]))
-    return pixels, known["digest"]
+    path, shape = place.with_suffix(".bytes"), tuple(known["shape"])
+    return np.memmap(path, np.uint8, "r", shape=shape), known["digest"]
 
 # %% ../nbs/06_reel.ipynb #c19c60c8
 def _known(place, clip):
@@ -70,7 +70,7 @@ def _decode(clip, view, place, on_frame):
     "Decode a clip into two files: pixels first, what they are last."
     stamp, digest, count = _stamp(clip.path), hashlib.sha256(), 0
     place.with_suffix(".json").unlink(missing_ok=True)
-    with atomic_write(place.with_suffix(".bytes")) as unfinished, open(unfinished, "wb") as out:
+    with atomic_write(place.with_suffix(".bytes")) as path, open(path, "wb") as out:
         for frame in frames_of(clip, view):
             if frame.dtype != np.uint8: frame = np.rint(255*frame).astype(np.uint8)
             digest.update(data := frame.tobytes())
@@ -95,7 +95,7 @@ class Reel:
     @property
     def shape(self): return tuple(self.clips[0].shape[1:])   # of one frame, (C, H, W)
 
-    def __getitem__(self, index):   # whole numbers, (...,) → (..., C, H, W), of the clips' kind
+    def __getitem__(self, index):   # whole numbers (...,) → (..., C, H, W)
         flat = np.asarray(index).reshape(-1)
         out = np.empty((len(flat), *self.shape), self.clips[0].dtype)
         of = np.digitize(flat, self.starts) - 1

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from .config import ANTI_COLLAPSE, DEFAULTS, GROUP_OF, READ_BY, Config, weights_read
 from .core import one_thread, seeded, wrong
 from .jepa import WorldModel
-from .losses import CollapseMeter, jepa_loss
-from .observe import Observations, as_source, camera, labels
+from .losses import CollapseMeter, as_table, jepa_loss
+from .observe import Observations, as_source, labels, observed
 from .parts import layers_of
 from .stats import effective_rank, latent_std
 from .world import WORLDS, World
@@ -40,8 +40,8 @@ class Step(NamedTuple):
 
 # %% ../nbs/23_train.ipynb #724fd732
 def _look(phase, step, steps, loss, parts, z, meter):
-    std = None if z is None else latent_std(z).mean().item()
-    rank = None if z is None else effective_rank(z).item()
+    std = None if z is None else latent_std(as_table(z)).mean().item()
+    rank = None if z is None else effective_rank(as_table(z)).item()
     parts = {k: float(v.detach() if isinstance(v, Tensor) else v) for k,v in parts.items()}
     return Step(phase, step, steps, loss.item(), parts, std, rank, meter and meter.read().diagnosis)
 
@@ -102,9 +102,10 @@ def train_jepa(
         rows = torch.randint(0, len(obs)-c.lags*obs.n, (c.batch,))
         with torch.set_grad_enabled(c.train_encoder): z = model.online(obs[rows])   # (B, D)
         z_hat, z_next, how = _futures(model, obs, rows, z, progress)
-        meter.update(z.detach(), None if truth is None else truth[rows])
+        meter.update(as_table(z.detach()), None if truth is None else truth[rows])
         return *_total_and_parts(loss(z, z_hat, z_next, c, **how)), z.detach()
 
+    if hasattr(model.online, "settle"): _settle(model, obs)
     learns, follow = [*model.predictor.parameters()], None
     if c.train_encoder: learns, follow = [*model.online.parameters(), *learns], model.update_target
     train(learns, loss_fn, c.steps, c.lr, "jepa", follow, on_step, schedule=c.schedule, meter=meter)
@@ -119,6 +120,12 @@ def _futures(model, obs, rows, z, progress):
     with torch.set_grad_enabled(c.goal == "free" and c.train_encoder): z_next = goal(obs[later])
     if c.lags == 1: return model.predictor.roll(z, 1), z_next, dict()
     return model.predictor.roll(z[:, None], lags), z_next, dict(lags=lags, progress=progress)
+
+def _settle(model, obs, count=500):
+    "Show an encoder some observations before it learns, so that it knows what is usual."
+    rows = _readable(obs, count)
+    model.online.settle(obs[rows])
+    model.target.load_state_dict(model.online.state_dict())
 
 # %% ../nbs/23_train.ipynb #6c96d1e9
 def _random_lags(c):
@@ -347,16 +354,12 @@ def _as_much_as(config, source):
 def _fit(config, source, parts, loss, on_step, on_model):
     "The trained model; one generator feeds everything, in the published order."
     _check_refine(config, source)
-    clips = source.clips("train", config.episodes, config.length, config.seed)
-    frames = clips.frames
-    if config.noise or config.drift:
-        frames = camera(frames, config.noise, config.drift, config.seed)
-    obs = Observations(frames, config.context, config.glimpses)
+    obs, states = observed(source, config)
     with one_thread(), seeded(config.seed):
         model = WorldModel(config, source.shape, **parts)
         model.source, model.home = source, source.about()
         if on_model: on_model(model)
-        _train_all(model, obs, clips.states, loss, partial(_remember, model.history, on_step))
+        _train_all(model, obs, states, loss, partial(_remember, model.history, on_step))
     return model.eval()
 
 # %% ../nbs/23_train.ipynb #233b051a

@@ -76,21 +76,22 @@ def split_episodes(
 
 # %% ../nbs/10_video.ipynb #9770d0dd
 class Footage:
-    "A source made of what was filmed, split by whole clips; fewer than four are cut in three."
+    "A source of what was filmed. Whole clips are dealt out; fewer than four are cut."
     def __init__(self,
-        frames,              # (n, T, H, W) or (n, T, C, H, W), in [0, 1] or bytes; Clips; or names
-        name:str=None,       # What to call it in a report; None for that of its file or folder
+        frames,              # Names of films; or (n, T, H, W), (n, T, C, H, W); or Clips
+        name:str=None,       # What to call it in a report; None for its file's name
         shares=(.6, .2, .2), # Of the clips: train, calibrate, test
         seed:int=0,          # Same seed, same split
-        length:int=None,     # Frames in a clip, to which films are cut; None for 64 to 256
+        length:int=None,     # Frames in a clip; None for 64 to 256
         gap:int=64,          # Frames left out between two parts of the same film
         cache=None,          # Where decoded films are kept; None for `cache_folder`
         progress:bool=True,  # Show a bar on the terminal while films are decoded?
-        **view,              # size, grey, fps, every, crop: as in `film.View`; of films alone
+        **view,              # Of films: size, grey, fps, every, crop, as in `film.View`
     ):
         self.shares, self.seed, self.gap = tuple(shares), seed, check_whole("gap", gap)
-        self.states, self.done = None, None
-        if isinstance(frames, (np.ndarray, Tensor, Clips)): self._take(frames, name, view)
+        self.states, self.done, self.mapped = None, None, False
+        at_hand = isinstance(frames, (np.ndarray, Tensor, Clips))
+        if at_hand: self._take(frames, name, view)
         else: self._read(frames, name, view, cache, progress)
         self.shape = self.reel.shape
         self.actions = 0 if self.done is None else self.done.shape[1]
@@ -102,7 +103,7 @@ def _take(self:Footage, frames, name, view):
     "An array of clips, as it is."
     clips = frames if isinstance(frames, Clips) else Clips(frames)
     self.name = name or "footage"
-    if view: raise wrong(", ".join(view), "an array", "films: an array has its size and pace")
+    if view: raise wrong(", ".join(view), "an array", "films: it has its size and pace")
     frames = as_frames(clips.frames, name=self.name)
     if frames.ndim == 4: frames = frames[:, :, None]
     self.states = _beside(clips.states, *frames.shape[:2])
@@ -125,10 +126,11 @@ def _read(self:Footage, source, name, view, cache, progress):
     first = source[0] if isinstance(source, (list, tuple)) else source
     self.name = name or Path(first).stem
     with _counting(f"decoding {self.name}", len(found), progress) as told:
-        films = [kept(clip, view, cache, partial(told, i)) for i,clip in enumerate(found)]
+        films = [kept(clip, view, cache, partial(told, i))
+                 for i,clip in enumerate(found)]
     pixels, digests = zip(*films)
     _check_one_size(found, pixels)
-    self.reel, self.digest = Reel(list(pixels)), _joint(digests)
+    self.reel, self.digest, self.mapped = Reel(list(pixels)), _joint(digests), True
     self.done = _all_actions(found, view, pixels)
 
 def _joint(digests): return hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
@@ -136,8 +138,9 @@ def _joint(digests): return hashlib.sha256("".join(digests).encode()).hexdigest(
 def _check_one_size(found, pixels):
     sizes = {x.shape[1:]: clip for clip,x in zip(found, pixels)}
     if len(sizes) == 1: return
-    came = ", ".join(f"{clip.path.name}: {'×'.join(map(str, size))}" for size,clip in sizes.items())
-    raise wrong("footage", f"clips of {len(sizes)} sizes ({came})", "one; size=(H, W) makes it so")
+    said = [f"{clip.path.name}: {'×'.join(map(str, size))}" for size,clip in sizes.items()]
+    came = f"clips of {len(sizes)} sizes ({', '.join(said)})"
+    raise wrong("footage", came, "one; size=(H, W) makes it so")
 
 # %% ../nbs/10_video.ipynb #21db67cc
 @contextmanager
@@ -158,11 +161,11 @@ def _counting(says, clips, shown):
 
 # %% ../nbs/10_video.ipynb #b6706cdf
 def _all_actions(found, view, pixels):
-    "What was done at each frame, (frames, A), where the files of all clips say so; else None."
+    "What was done at each frame, (frames, A); None unless all files say so."
     each = [actions_of(clip) for clip in found]
     if any(done is None for done in each): return None
     if view.fps or view.every > 1:
-        wanted = "every frame of films with actions: each action leads to the very next one"
+        wanted = "every frame, since each action leads to the very next one"
         raise wrong("every, fps", "a thinned-out film", wanted)
     for clip,done,x in zip(found, each, pixels):
         if len(done) != len(x) or done.shape[1] != each[0].shape[1]:
@@ -179,12 +182,13 @@ def _cut(self:Footage, length):
     if len(lengths) >= 4:
         rows = split_episodes(len(lengths), self.shares, self.seed)
         self.gap = None    # whole clips need none
-        spans = {part: [(first[i], lengths[i]) for i in mine] for part,mine in zip(PARTS, rows)}
+        spans = {part: [(first[i], lengths[i]) for i in mine]
+                 for part,mine in zip(PARTS, rows)}
     else:
         spans = _stretches(list(zip(first, lengths)), self.shares, self.gap)
         self.split.append(self.gap)
     found = [T for part in spans.values() for _,T in part]
-    self.length = _clip_length(found) if length is None else check_whole("length", length, 2)
+    self.length = check_whole("length", _clip_length(found) if length is None else length, 2)
     self.rows = {part: _windows(mine, self.length) for part,mine in spans.items()}
     self._check_parts(found)
 
@@ -195,8 +199,8 @@ def _stretches(clips, shares, gap):
     for first,T in clips:
         room = T - (len(PARTS)-1)*gap
         if room < 3:
-            wanted = f"more than {(len(PARTS)-1)*gap+2}, to be cut in three with gaps of {gap}"
-            raise wrong("footage", f"a film of {T} frames", f"{wanted}; or at least 4 clips")
+            wanted = f"more than {2*gap+2}, to be cut in three with gaps of {gap}; or 4 clips"
+            raise wrong("footage", f"a film of {T} frames", wanted)
         for part,share in zip(PARTS, shares):
             spans[part].append((first, round(share*room)))
             first = first + round(share*room) + gap
@@ -216,8 +220,9 @@ def _windows(spans, length):
 def _check_parts(self:Footage, lengths):
     "Every part has a clip; a word on films that are too short to give one."
     if short := sum(T < self.length for T in lengths):
-        says = f"{short} of {len(lengths)} stretches have fewer than {self.length} frames"
-        warnings.warn(f"{self.name}: {says} and are left out; length= changes that", stacklevel=3)
+        says = f"{short} of {len(lengths)} stretches are shorter than {self.length} frames"
+        says = f"{self.name}: {says} and left out; length= changes that"
+        warnings.warn(says, stacklevel=3)
     for part,rows in self.rows.items():
         if not len(rows):
             wanted = "some in each part; shorter ones (length=) or more footage"
@@ -238,7 +243,8 @@ def moments(self:Footage,
     "Clips of one part as places in the long row of all frames; none is read."
     starts = self.rows[check_part(part)]
     if n is None or check_whole("n", n, 1) >= len(starts): return starts
-    chosen = torch.randperm(len(starts), generator=torch.Generator().manual_seed(seed))[:n]
+    random = torch.Generator().manual_seed(seed)
+    chosen = torch.randperm(len(starts), generator=random)[:n]
     return starts[chosen.sort().values]
 
 # %% ../nbs/10_video.ipynb #961f98bf
@@ -250,7 +256,8 @@ def clips(self:Footage,
     seed:int=0,      # Which ones, where there are more
 )->Clips:
     "Clips of one part, in the order in which they came, read into memory."
-    length = self.length if length is None else min(check_whole("length", length, 1), self.length)
+    if length is not None: check_whole("length", length, 1)
+    length = min(length or self.length, self.length)
     at = self.moments(part, n, seed)[:, None] + torch.arange(length)   # (n, T)
     frames = as_frames(self.reel[at], name=self.name, size=picture_size(self.shape))
     done = None if self.done is None else self.done[at[:, :-1]]
