@@ -242,6 +242,11 @@ _varied = replace(_rotor, recipe="varied", episodes=2000, length=256, context=8,
                   anti_collapse="ema+var", variance_weight=2.,
                   covariance_weight=DEFAULTS["covariance_weight"],
                   lr=2e-3, steps=18_000, decoder_steps=4000, decoder_lr=2e-3)
+_video = Config("video", context=4, ahead=8, background=True,
+                encoder="map", encoder_hidden=(32, 32, 32), latent=32,
+                predictor="map", predictor_hidden=(96, 96, 96), lags=8,
+                anti_collapse="ema+vicreg", schedule="one-cycle", lr=2e-3,
+                batch=24, steps=1500, decoder_steps=0, probe_steps=0)
 
 # %% ../nbs/23_train.ipynb #85beecb3
 RECIPES = {
@@ -257,6 +262,8 @@ RECIPES = {
     "pure": Config("pure", decoder_steps=0),
     # the default, trained through a camera with flaws
     "watch": replace(_rotor, recipe="watch", noise=.01, drift=.05),
+    # a map of latents, for alarms on a camera that stands still
+    "video": _video,
     # a baseline: its encoder never learns
     "untrained": Config("untrained", train_encoder=False),
 }

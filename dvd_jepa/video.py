@@ -78,7 +78,7 @@ def split_episodes(
 class Footage:
     "A source of what was filmed. Whole clips are dealt out; fewer than four are cut."
     def __init__(self,
-        frames,              # Names of films; or (n, T, H, W), (n, T, C, H, W); or Clips
+        frames,              # Names of films, or part → names; or (n, T, H, W); or Clips
         name:str=None,       # What to call it in a report; None for its file's name
         shares=(.6, .2, .2), # Of the clips: train, calibrate, test
         seed:int=0,          # Same seed, same split
@@ -89,7 +89,7 @@ class Footage:
         **view,              # Of films: size, grey, fps, every, crop, as in `film.View`
     ):
         self.shares, self.seed, self.gap = tuple(shares), seed, check_whole("gap", gap)
-        self.states, self.done, self.mapped = None, None, False
+        self.states, self.done, self.mapped, self.dealt = None, None, False, None
         at_hand = isinstance(frames, (np.ndarray, Tensor, Clips))
         if at_hand: self._take(frames, name, view)
         else: self._read(frames, name, view, cache, progress)
@@ -122,6 +122,7 @@ def _beside(states, n, T):
 @patch
 def _read(self:Footage, source, name, view, cache, progress):
     "Films, as bytes in the cache."
+    if isinstance(source, dict): source, self.dealt = _dealt(source)
     found, view = clips_in(source), as_view(**view)
     first = source[0] if isinstance(source, (list, tuple)) else source
     self.name = name or Path(first).stem
@@ -141,6 +142,25 @@ def _check_one_size(found, pixels):
     said = [f"{clip.path.name}: {'×'.join(map(str, size))}" for size,clip in sizes.items()]
     came = f"clips of {len(sizes)} sizes ({', '.join(said)})"
     raise wrong("footage", came, "one; size=(H, W) makes it so")
+
+# %% ../nbs/10_video.ipynb #09fdbbe7
+def _dealt(parts):
+    "Names in one list, and which of their clips belong to each part."
+    if set(parts) != set(PARTS):
+        wanted = f"{', '.join(PARTS)}: each with its films"
+        raise wrong("footage", f"parts {', '.join(map(str, parts))}", wanted)
+    names, rows, first = [], [], 0
+    for part in PARTS:
+        mine = parts[part] if isinstance(parts[part], (list, tuple)) else [parts[part]]
+        count = len(clips_in(mine))
+        names += mine
+        rows.append(range(first, first+count))
+        first += count
+    films = [Path(name).resolve() for name in names]
+    if again := {path.name for path in films if films.count(path) > 1}:
+        wanted = "each film in one part: a test of what was trained on tests nothing"
+        raise wrong("footage", f"{', '.join(sorted(again))} twice", wanted)
+    return names, rows
 
 # %% ../nbs/10_video.ipynb #21db67cc
 @contextmanager
@@ -179,11 +199,12 @@ def _cut(self:Footage, length):
     "Deal the clips out, and cut them to one length."
     lengths, first = [len(clip) for clip in self.reel.clips], self.reel.starts
     self.split = [*self.shares, self.seed]
-    if len(lengths) >= 4:
-        rows = split_episodes(len(lengths), self.shares, self.seed)
+    if self.dealt or len(lengths) >= 4:
+        rows = self.dealt or split_episodes(len(lengths), self.shares, self.seed)
         self.gap = None    # whole clips need none
         spans = {part: [(first[i], lengths[i]) for i in mine]
                  for part,mine in zip(PARTS, rows)}
+        if self.dealt: self.split = [len(mine) for mine in rows]
     else:
         spans = _stretches(list(zip(first, lengths)), self.shares, self.gap)
         self.split.append(self.gap)
