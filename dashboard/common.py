@@ -222,11 +222,11 @@ def calibration_scores(where, model, frames=52_000):
     "Scores of about this many clean frames that no training and no test has touched, (frames,)."
     def score(tell):
         parts = []
-        blocks = max(1, round(frames/500/(64-model.context)))
+        blocks = max(1, round(frames/500/(64-model.unjudged)))
         for i in range(blocks):   # of 500 episodes, so that memory stays flat
             tell(i/blocks)
             clean = home_of(model).clips("calibrate", 500, 64, i).frames
-            parts.append(model.surprise(clean)[:, model.context:].flatten())
+            parts.append(model.surprise(clean)[:, model.unjudged:].flatten())
         return torch.cat(parts)
     key = where, "calibration", frames
     return worked_out(key, "Calibrating on clean episodes", score)[0]

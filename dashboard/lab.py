@@ -62,7 +62,7 @@ def pick(place):
 
 def clip(where, model, kind, magnitude, episode, limit):
     "One episode beside its twin: what the camera sees, and how surprised the model is."
-    k = model.context
+    k = model.unjudged
     start, seed = max(24, k), TEST_SEED+episode
     try: bad, onset = inject(home_of(model), 1, LENGTH, kind, magnitude, start, seed)
     except ValueError as e: return st.error(str(e))

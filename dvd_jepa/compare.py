@@ -74,6 +74,11 @@ def _r2_read(forecaster, source, n, seed):
     return {name: value for name,value in own.items() if "r2" in name}
 
 # %% ../nbs/62_compare.ipynb #0e7ecc0c
+def _as_rows(forecaster, frames):
+    "What it keeps, (n, T, F); of a map, each place is a latent of its own, (n, T*h*w, D)."
+    z, shape = kept_of(forecaster, frames), getattr(forecaster, "latent_shape", ())
+    return z.unflatten(2, shape).movedim(2, -1).flatten(1, 3) if len(shape) == 3 else z
+
 @torch.no_grad()
 def collapse_report(
     forecaster,         # A WorldModel, or another Forecaster that has `encode`
@@ -85,7 +90,7 @@ def collapse_report(
     source, home = sources_of(forecaster, source, "encode")
     config = config_of(forecaster)
     clips = drawn(source, n, min(config.length, 64), seed)
-    z = kept_of(forecaster, clips.frames).double()           # (n, T, F)
+    z = _as_rows(forecaster, clips.frames).double()          # (n, T, F)
     read = _states_read(forecaster, home, config, clips)
 
     data = dict(world=source.name, taught_in=home.name, training_seed=config.seed,

@@ -57,6 +57,8 @@ class WorldModel(nn.Module):
 
 # %% ../nbs/21_jepa.ipynb #548b9afc
 WorldModel.context = property(lambda self: self.config.context)
+# frames of a clip before the first one that can surprise it
+WorldModel.unjudged = property(lambda self: self.config.context + self.config.ahead - 1)
 WorldModel.frame_size = property(lambda self: picture_size(self.shape))   # (H, W) or (C, H, W)
 
 @patch

@@ -161,7 +161,7 @@ def update(self:Monitor,
     several = getattr(frame, "ndim", 0) == len(self.model.frame_size)+1
     frame, missing = self._checked(frame, several, missing)   # NumPy, (S, H, W)
     obs, turn = self._observed(frame), self._time % self.model.config.ahead
-    judged = self._seen >= self.model.context + self.model.config.ahead
+    judged = self._seen > self.model.unjudged
     if missing is not None: judged = judged & ~missing
 
     z_hat = self._z_hat[turn].copy()

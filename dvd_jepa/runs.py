@@ -70,9 +70,19 @@ def _first_and_last(steps, most=200):
     last = range(max(most//2, steps-most//2)+1, steps+1)
     return [*first, *last]
 
+# %% ../nbs/70_runs.ipynb #13e3cf84
+_SHADES = " .:-=+*#%@"
+
+def _shaded(grid):   # (D, h, w)
+    "How much is going on at each place of a map, in ten shades."
+    much = (grid-grid.mean((1, 2), keepdim=True)).norm(dim=0)
+    steps = (9*much/much.max().clamp_min(1e-9)).round().int()
+    return "\n".join("".join(_SHADES[step] for step in row) for row in steps.tolist())
+
 # %% ../nbs/70_runs.ipynb #2420421b
 def _write_ascii(model, path, at, centres, z):
-    if model.probe is None or centres is None:
+    if z.ndim > 2: pictures = [f"{k:,} ahead\n{_shaded(grid)}" for k,grid in zip(at, z)]
+    elif model.probe is None or centres is None:
         pictures = [" ".join(f"{x:+.3f}" for x in row) for row in z.tolist()]
     else:
         places = zip(at, centres, model.position(z))
@@ -95,8 +105,8 @@ def write_surprise(
 
     promise = f"a threshold promised for one false alarm in {rare:,} frames"
     frames, at, what = _to_judge(model, source)
-    score = model.surprise(frames[None])[0, model.context:]
-    fig = curves({"surprise": score}, x=range(model.context, len(frames)),
+    score = model.surprise(frames[None])[0, model.unjudged:]
+    fig = curves({"surprise": score}, x=range(model.unjudged, len(frames)),
                  title=f"{what}, and {promise}",
                  x_label="time (frames)", y_label=f"surprise ({unit})", log_y=True,
                  colors={"surprise": ALARM}, levels={f"1 in {rare:,}": threshold},

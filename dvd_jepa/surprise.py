@@ -75,7 +75,7 @@ def surprises(
 )->dict:              # space → scores (n, T), each as from `WorldModel.surprise`
     "Its surprise in several spaces, for the price of one look."
     spaces = [space_of(model, space) for space in spaces] if spaces else spaces_of(model)
-    unjudged = model.context + model.config.ahead - 1
+    unjudged = model.unjudged
     frames = as_frames(frames, least=unjudged+1, size=model.frame_size)
     few = max(1, 2**24//frames[0].numel())   # so many episodes that memory stays flat
     parts = [_scores(model, part, spaces) for part in frames.split(few)]
@@ -87,7 +87,7 @@ def surprises(
 def _scores(model, frames, spaces):   # (n, T, H, W) → of each space (n, T - context)
     z, ahead = model.encode(frames), model.config.ahead
     z_hat = model.predictor.roll(z[:, :-ahead], ahead)
-    came = frames[:, model.context+ahead-1:]
+    came = frames[:, model.unjudged:]
     drawn = model.decoder(z_hat) if _draws(model) & set(spaces) else None
     return [scored(model, space, z_hat, z[:, ahead:], came, drawn) for space in spaces]
 
@@ -358,7 +358,7 @@ def surprise_map(self:WorldModel,
     if len(self.latent_shape) != 3:
         came = "a model that keeps one latent for the whole picture"
         raise wrong("surprise_map", came, "one with encoder='map'")
-    ahead, unjudged = self.config.ahead, self.context + self.config.ahead - 1
+    ahead, unjudged = self.config.ahead, self.unjudged
     frames = as_frames(frames, least=unjudged+1, size=self.frame_size)
     z, y = self.encode(frames), yardstick(self)
     z_hat = self.predictor.roll(z[:, :-ahead], ahead)

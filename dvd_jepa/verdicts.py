@@ -97,7 +97,7 @@ class _Contest:
         self.own = scores_of(forecaster)
         self.others = [score_name(name, f, space)
                        for name,f in rivals.items() for space in scores_of(f)]
-        self.seen = max(f.context for f in (forecaster, *rivals.values()))
+        self.seen = max(map(_unjudged, (forecaster, *rivals.values())))
         twice = set(self.own) & set(self.others)
         if twice:
             expected = "names other than those of the forecaster's own scores"
@@ -187,6 +187,8 @@ def scores_of(
     return spaces_of(forecaster) if isinstance(forecaster, WorldModel) else ["pixels"]
 
 # %% ../nbs/61_verdicts.ipynb #089c84bb
+def _unjudged(f): return getattr(f, "unjudged", f.context)   # frames before its first score
+
 def _scores(f, frames):
     "space → its scores (n, T), of the right shape and finite past its context."
     together = isinstance(f, WorldModel) and type(f).surprise is WorldModel.surprise
@@ -197,8 +199,8 @@ def _scores(f, frames):
     for scores in found.values():
         shape = tuple(getattr(scores, "shape", ()))
         if shape != size: raise wrong(name, f"shape {shape}", f"{size}, a score for each frame")
-        if not scores[:, f.context:].isfinite().all():
-            raise wrong(name, "NaN or infinite scores", f"finite ones from frame {f.context} on")
+        if not scores[:, _unjudged(f):].isfinite().all():
+            raise wrong(name, "NaN or infinite scores", f"finite ones from frame {_unjudged(f)} on")
     return found
 
 # %% ../nbs/61_verdicts.ipynb #d9d9b90d
@@ -241,7 +243,7 @@ def violation_suite(
 )->Suite:
     "Inject every violation at each of its magnitudes, and score it, for any threshold to judge."
     (source, home), space = sources_of(model, source, "surprise"), space_of(model, space)
-    violations, seen = _breakable(source), model.context
+    violations, seen = _breakable(source), model.unjudged
     length = _room(source, 64, seen, within)
     def look(frames): return camera(frames, noise, drift, seed)   # the same flaws for both twins
     clips = drawn(source, check_whole("n", n, 1), length, seed)
@@ -319,7 +321,7 @@ def rates_report(
     calibrations = [calibration_frames(world, None, share, noise, drift) for share in rates]
     levels = torch.tensor([conformal_threshold(model.surprise(calm, space), share)
                            for calm,share in zip(calibrations, rates)])
-    n = math.ceil(check_whole("frames", frames, 1)/(64-model.context))
+    n = math.ceil(check_whole("frames", frames, 1)/(64-model.unjudged))
     counts = _counted(model, world, n, space, levels, seed, noise, drift)   # (episodes, rates, 4)
 
     data = dict(world=world.name, taught_in=home.name, training_seed=model.config.seed,
@@ -335,7 +337,7 @@ def rates_report(
 # %% ../nbs/61_verdicts.ipynb #47119798
 def _counted(model, world, n, space, levels, seed, noise, drift):
     "Rings, rings in a corner, corners and frames of each episode and rate, (episodes, rates, 4)."
-    k, counts = model.context, []
+    k, counts = model.unjudged, []
     # a thousand episodes at a time, so that memory stays flat
     for part,first in enumerate(range(0, n, 1000)):
         clips = drawn(world, max(2, min(1000, n-first)), 64, seed+part)
