@@ -73,7 +73,8 @@ def _plain(x):
 
 # %% ../nbs/01_files.ipynb #7c43553b
 def check_writable(
-    folder, # Made if missing
+    folder,         # Made if missing
+    name:str="out", # What to call it in an error
 )->Path:
     "The folder as a Path. Raises ValueError if files can't be written to it."
     folder = Path(folder)
@@ -82,7 +83,7 @@ def check_writable(
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as e:
         expected = f"a folder that can be written ({e.strerror})"
-        raise wrong("out", repr(str(folder)), expected) from e
+        raise wrong(name, repr(str(folder)), expected) from e
     return folder
 
 # %% ../nbs/01_files.ipynb #061bb168

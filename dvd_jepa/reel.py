@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .files import atomic_write, write_json
+from .files import atomic_write, check_writable, write_json
 from .film import PICTURES, Clip, View, frames_of, named
 
 # %% ../nbs/06_reel.ipynb #1f4a5c57
@@ -39,7 +39,8 @@ def _place(clip, view, folder):
     "The file that holds a clip's pixels, without its suffix."
     what = [str(clip.path.resolve()), clip.index, *view]
     name = hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
-    return cache_folder(folder)/f"{clip.path.stem[:40]}-{name}"
+    stem = clip.path.stem[:40].replace(".", "_")   # or `with_suffix` would cut it there
+    return cache_folder(folder)/f"{stem}-{name}"
 
 # %% ../nbs/06_reel.ipynb #3174e211
 def kept(
@@ -60,15 +61,16 @@ def _known(place, clip):
     "What lies beside decoded pixels, if they are whole and the film hasn't changed since."
     try:
         known = json.loads(place.with_suffix(".json").read_text())
-        bytes_there = place.with_suffix(".bytes").stat().st_size
-    except (OSError, ValueError): return None
-    whole = bytes_there == math.prod(known["shape"])
-    return known if whole and known["of"] == _stamp(clip.path) else None
+        shape, of, _ = known["shape"], known["of"], known["digest"]
+        whole = place.with_suffix(".bytes").stat().st_size == math.prod(shape)
+    except (OSError, ValueError, TypeError, KeyError): return None
+    return known if whole and of == _stamp(clip.path) else None
 
 # %% ../nbs/06_reel.ipynb #eb52c901
 def _decode(clip, view, place, on_frame):
     "Decode a clip into two files: pixels first, what they are last."
     stamp, digest, count = _stamp(clip.path), hashlib.sha256(), 0
+    check_writable(place.parent, "cache")
     place.with_suffix(".json").unlink(missing_ok=True)
     with atomic_write(place.with_suffix(".bytes")) as path, open(path, "wb") as out:
         for frame in frames_of(clip, view):

@@ -8,6 +8,7 @@ __all__ = ['PARTS', 'SOURCE', 'LOSSY', 'Clips', 'Source', 'check_part', 'split_e
 # %% ../nbs/10_video.ipynb #5eab9e10
 import hashlib
 import warnings
+from collections import Counter
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from fastcore.basics import patch
 from torch import Tensor
 
 from .core import CALIBRATION_SEED, TEST_SEED, as_frames, as_tensor
-from .core import check_whole, picture_size, wrong
+from .core import check_whole, is_number, picture_size, wrong
 from .film import FILMS, actions_of, as_view, clips_in, read
 from .reel import Reel, kept
 
@@ -63,7 +64,7 @@ def split_episodes(
 )->tuple:                   # Sorted episode indices of each part, int64
     "Split whole episodes. Raises ValueError if a part with a share would stay empty."
     check_whole("n", n, 1)
-    if abs(sum(shares)-1) > 1e-9 or min(shares) < 0:
+    if not (abs(sum(shares)-1) <= 1e-9 and min(shares) >= 0):   # nor NaN
         raise wrong("shares", tuple(shares), "shares ≥ 0 that sum to 1")
 
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
@@ -88,7 +89,8 @@ class Footage:
         progress:bool=True,  # Show a bar on the terminal while films are decoded?
         **view,              # Of films: size, grey, fps, every, crop, as in `film.View`
     ):
-        self.shares, self.seed, self.gap = tuple(shares), seed, check_whole("gap", gap)
+        self.shares, self.gap = _three(shares), check_whole("gap", gap)
+        self.seed = check_whole("seed", seed)
         self.states, self.done, self.mapped, self.dealt = None, None, False, None
         at_hand = isinstance(frames, (np.ndarray, Tensor, Clips))
         if at_hand: self._take(frames, name, view)
@@ -103,20 +105,33 @@ def _take(self:Footage, frames, name, view):
     "An array of clips, as it is."
     clips = frames if isinstance(frames, Clips) else Clips(frames)
     self.name = name or "footage"
-    if view: raise wrong(", ".join(view), "an array", "films: it has its size and pace")
+    if view := [wish for wish in view if view[wish] is not None]:
+        raise wrong(", ".join(view), "an array", "films: it has its size and pace")
     frames = as_frames(clips.frames, name=self.name)
     if frames.ndim == 4: frames = frames[:, :, None]
-    self.states = _beside(clips.states, *frames.shape[:2])
+    n, T = frames.shape[:2]
+    self.states = _beside("states", clips.states, n, T)
+    done = _beside("actions", clips.actions, n, T-1)
+    if done is not None:   # the last frame leads nowhere
+        self.done = torch.nn.functional.pad(done, (0, 0, 0, 1)).flatten(0, 1)
     self.digest = hashlib.sha256(frames.numpy().tobytes()).hexdigest()[:16]
     self.reel = Reel(list(frames.numpy()))
 
-def _beside(states, n, T):
-    "States for `n` clips of `T` frames, (n, T, S), or None."
-    if states is None: return None
-    states = as_tensor(states, "states").float()
-    if states.shape[:2] != (n, T):
-        raise wrong("states", f"shape {tuple(states.shape)}", f"({n}, {T}, S), beside the frames")
-    return states
+# %% ../nbs/10_video.ipynb #6e1d93b7
+def _beside(name, x, n, T):
+    "What lies beside `n` clips of `T` frames, (n, T, D), or None."
+    if x is None: return None
+    x = as_tensor(x, name).float()
+    if x.ndim == 3 and x.shape[:2] == (n, T): return x
+    wanted = f"({n}, {T}, {name[0].upper()}), beside the frames"
+    raise wrong(name, f"shape {tuple(x.shape)}", wanted)
+
+def _three(shares):
+    "A share for each part."
+    shares = tuple(shares) if np.ndim(shares) else (shares,)
+    good = len(shares) == len(PARTS) and all(is_number(x) and x >= 0 for x in shares)
+    if good and abs(sum(shares)-1) <= 1e-9: return shares
+    raise wrong("shares", shares, f"one for each of {', '.join(PARTS)}, ≥ 0, that sum to 1")
 
 # %% ../nbs/10_video.ipynb #e5ee0867
 @patch
@@ -124,8 +139,9 @@ def _read(self:Footage, source, name, view, cache, progress):
     "Films, as bytes in the cache."
     if isinstance(source, dict): source, self.dealt = _dealt(source)
     found, view = clips_in(source), as_view(**view)
-    first = source[0] if isinstance(source, (list, tuple)) else source
-    self.name = name or Path(first).stem
+    _check_once(found)
+    while isinstance(source, (list, tuple)): source = source[0]
+    self.name = name or Path(source).absolute().stem
     with _counting(f"decoding {self.name}", len(found), progress) as told:
         films = [kept(clip, view, cache, partial(told, i))
                  for i,clip in enumerate(found)]
@@ -136,12 +152,20 @@ def _read(self:Footage, source, name, view, cache, progress):
 
 def _joint(digests): return hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
 
+# %% ../nbs/10_video.ipynb #a3f8c05d
+def _check_once(found):
+    "For a film that is named twice might be trained on and tested."
+    count = Counter((clip.path.resolve(), clip.index) for clip in found)
+    if again := sorted({path.name for (path,_),n in count.items() if n > 1}):
+        wanted = "each film in one part: a test of what was trained on tests nothing"
+        raise wrong("footage", f"{', '.join(again)} twice", wanted)
+
 def _check_one_size(found, pixels):
     sizes = {x.shape[1:]: clip for clip,x in zip(found, pixels)}
     if len(sizes) == 1: return
     said = [f"{clip.path.name}: {'×'.join(map(str, size))}" for size,clip in sizes.items()]
     came = f"clips of {len(sizes)} sizes ({', '.join(said)})"
-    raise wrong("footage", came, "one; size=(H, W) makes it so")
+    raise wrong("footage", came, "one; size=(H, W) and grey=True make it so")
 
 # %% ../nbs/10_video.ipynb #09fdbbe7
 def _dealt(parts):
@@ -156,10 +180,6 @@ def _dealt(parts):
         names += mine
         rows.append(range(first, first+count))
         first += count
-    films = [Path(name).resolve() for name in names]
-    if again := {path.name for path in films if films.count(path) > 1}:
-        wanted = "each film in one part: a test of what was trained on tests nothing"
-        raise wrong("footage", f"{', '.join(sorted(again))} twice", wanted)
     return names, rows
 
 # %% ../nbs/10_video.ipynb #21db67cc
@@ -222,9 +242,9 @@ def _stretches(clips, shares, gap):
         if room < 3:
             wanted = f"more than {2*gap+2}, to be cut in three with gaps of {gap}; or 4 clips"
             raise wrong("footage", f"a film of {T} frames", wanted)
-        for part,share in zip(PARTS, shares):
-            spans[part].append((first, round(share*room)))
-            first = first + round(share*room) + gap
+        ends = [round(room*sum(shares[:i+1])) for i in range(len(PARTS))]
+        for i,(part, start, end) in enumerate(zip(PARTS, [0, *ends], ends)):
+            spans[part].append((first + start + i*gap, end-start))
     return spans
 
 def _clip_length(lengths):
@@ -234,7 +254,7 @@ def _clip_length(lengths):
 def _windows(spans, length):
     "Where each clip of this length begins, as many as fit."
     starts = [np.arange(first, first+T-length+1, length) for first,T in spans]
-    return torch.from_numpy(np.concatenate(starts)).long()
+    return torch.from_numpy(np.concatenate([*starts, np.arange(0)])).long()
 
 # %% ../nbs/10_video.ipynb #c647420e
 @patch

@@ -35,7 +35,7 @@ def test_the_import_reader_sees_every_spelling(statement): assert ours(ast.parse
 
 
 def test_every_chapter_exports_a_module():
-    assert order == ["core", "files", "stats", "show", "config", "film", "reel", "video", "world", "breaks", "observe", "parts", "jepa", "losses", "train", "dream", "rivals",
+    assert order == ["core", "files", "stats", "show", "config", "arrays", "film", "reel", "video", "world", "breaks", "observe", "parts", "jepa", "losses", "train", "dream", "rivals",
                      "probe", "surprise", "alarms", "engine", "monitor", "horizons", "verdicts", "compare", "evaluate", "runs", "annotate", "export", "terminal", "cli"]
     assert {p.stem for p in (top/"dvd_jepa").glob("*.py")} == {*order, "__init__", "_modidx"}
 
@@ -69,7 +69,7 @@ def test_a_method_from_a_later_room_is_found_there():
     assert _LATER == given and all(order.index(module) > order.index("jepa") for module in given.values())
 
 
-WORLDLY = {"film", "reel", "video", "world", "breaks"}
+WORLDLY = {"arrays", "film", "reel", "video", "world", "breaks"}
 
 @pytest.mark.parametrize("module", [m for nb,m in zip(notebooks, order) if "14" < nb.stem[:2] < "60"])
 def test_no_room_between_observe_and_the_judges_knows_a_world(module):

@@ -1,4 +1,4 @@
-"""Render the two films that come with the project: a square on an ordinary day, and one on which things happen.
+"""Render the two films that come with the project: a square on an ordinary day, and on another.
 
     python tools/street.py            # nbs/films/square.mp4, square-watch.mp4 and square-watch.json
 
@@ -21,7 +21,7 @@ y, x = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
 
 
 class Mover(NamedTuple):
-    "Who moves, and how: from `place` (m to the right, m in front) at `pace` (m/s), from a frame on."
+    "Who moves: from `place` (m to the right, m in front), at `pace` (m/s), from a frame on."
     kind:str
     place:np.ndarray
     pace:np.ndarray
@@ -68,7 +68,8 @@ def cart(picture, mover, place, seconds):
     column, row, m = on_screen(place)
     blob(picture, column, row-.75*m, 1.1*m, .7*m, np.array([225., 225, 215]), .15)
     blob(picture, column, row-1.6*m, .9*m, .16*m, np.array([190., 60, 50]), .2)
-    for side in (-.7, .7): blob(picture, column+side*m, row-.18*m, .2*m, .2*m, np.array([30., 30, 30]))
+    for side in (-.7, .7):
+        blob(picture, column+side*m, row-.18*m, .2*m, .2*m, np.array([30., 30, 30]))
 
 
 DRAWN = dict(walker=person, runner=person, cyclist=cyclist, cart=cart,
@@ -108,8 +109,8 @@ def walker(rng, frame, kind="walker", pace=None):
         way = np.array([drift, -1. if back else 1.])
     else:
         depth = rng.uniform(NEAR+2, FAR-8)
-        place = np.array([-1., 1.][back]*np.array([SIDE+4, 0]) + np.array([0, depth]))
-        way = np.array([1. if not back else -1., drift])
+        place = np.array([SIDE+4 if back else -SIDE-4, depth])
+        way = np.array([-1. if back else 1., drift])
     colour = rng.uniform(30, 215, 3)
     return Mover(kind, place, pace*way, frame, colour, rng.uniform(1.55, 1.9), rng.rand())
 
@@ -137,11 +138,13 @@ def render(frames, seed, happens=()):
 
 def write(path, pictures, crf):
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=FPS, options=dict(crf=str(crf), preset="veryslow"))
+        options = dict(crf=str(crf), preset="veryslow")
+        stream = container.add_stream("libx264", rate=FPS, options=options)
         stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, "yuv420p"
-        stream.thread_count = 1                                  # so that the bytes are the same anywhere
+        stream.thread_count = 1          # so that the bytes are the same on any machine
         for picture in pictures:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 
 
@@ -153,8 +156,10 @@ def sent(kind, pace, place, way):
     return made
 
 
-HAPPENS = [(60, sent("cyclist", 5., (-2, FAR), (.12, -1))), (170, sent("runner", 4., (SIDE+4, 16), (-1, 0))),
-           (280, sent("cart", 2.6, (3, NEAR-.5), (-.05, 1))), (430, sent("faller", 1.3, (-5, 10), (.8, .35)))]
+HAPPENS = [(60, sent("cyclist", 5., (-2, FAR), (.12, -1))),
+           (170, sent("runner", 4., (SIDE+4, 16), (-1, 0))),
+           (280, sent("cart", 2.6, (3, NEAR-.5), (-.05, 1))),
+           (430, sent("faller", 1.3, (-5, 10), (.8, .35)))]
 
 
 def main():
@@ -164,7 +169,8 @@ def main():
     write(folder/"square-watch.mp4", render(540, seed=2, happens=HAPPENS), 29)
     told = {made(np.random.RandomState(0), at).kind: at for at,made in HAPPENS}
     (folder/"square-watch.json").write_text(json.dumps(told, indent=1) + "\n")
-    for path in sorted(folder.glob("*.mp4")): print(f"{path.name}: {path.stat().st_size/1e3:.0f} kB")
+    for path in sorted(folder.glob("*.mp4")):
+        print(f"{path.name}: {path.stat().st_size/1e3:.0f} kB")
 
 
 if __name__ == "__main__": main()
