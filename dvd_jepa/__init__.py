@@ -5,7 +5,7 @@ __version__ = "0.2.0"
 
 # %% auto #0
 __all__ = ['Config', 'WorldModel', 'load', 'packaged', 'VIOLATIONS', 'World', 'Clips', 'Footage', 'inject', 'simulate', 'Monitor',
-           'Reading', 'RECIPES', 'fit']
+           'Reading', 'RECIPES', 'fit', 'read']
 
 # %% ../nbs/index.ipynb #696ea0d8
 import importlib
@@ -14,12 +14,12 @@ import importlib
 _AT = dict(
     Config="config", WorldModel="jepa", load="jepa", packaged="jepa",
     World="world", simulate="world", Clips="video", Footage="video",
-    VIOLATIONS="breaks", inject="breaks", RECIPES="train", fit="train",
+    VIOLATIONS="breaks", inject="breaks", RECIPES="train", fit="train", read="film",
     Monitor="monitor", Reading="monitor",
 )   # name → its room
-_ROOMS = """alarms breaks cli compare config core dream evaluate export files horizons jepa losses
-monitor observe parts probe rivals runs show stats surprise terminal train verdicts video world
-""".split()
+_ROOMS = """alarms annotate arrays breaks cli compare config core dream engine evaluate export
+files film horizons jepa losses monitor observe parts probe reel rivals runs show stats surprise
+terminal train verdicts video watching world""".split()
 
 def __getattr__(name):
     "Names are looked up when you ask for them, and so `dvd-jepa --help` needs no PyTorch."
@@ -33,4 +33,4 @@ def __dir__(): return sorted({*globals(), *_AT, *_ROOMS})
 
 # %% ../nbs/index.ipynb #579f3543
 _all_ = ["Config", "WorldModel", "load", "packaged", "VIOLATIONS", "World", "Clips", "Footage",
-         "inject", "simulate", "Monitor", "Reading", "RECIPES", "fit"]
+         "inject", "simulate", "Monitor", "Reading", "RECIPES", "fit", "read"]

@@ -20,11 +20,11 @@ from typing import Annotated
 import typer
 
 from .terminal import (
-    AGAINST_COLLAPSE, CLEAN, CURVES, DRIFT, EVERY, FALSE_ALARMS, FILE, FRAMES, HEADLESS, HELD_OUT,
-    HOME, KIND, MAGNITUDE, MODEL, MODELS, NOISE, OUT, PLOT, PORT, PURE_STEPS, RATES, RECIPE, RUN,
-    RUN_FOLDER, SEED, SEEDS, SPACE, START, STEPS, VERDICT_FOLDER, WATCHER, WHERE, WHICH, WORKERS,
-    Bar, counting, err, note, out, readings_figure, say_alarms, say_latent, say_metrics,
-    say_published, stop)
+    AGAINST_COLLAPSE, ANNOTATED, CLEAN, CROP, CURVES, DRIFT, EVERY, FALSE_ALARMS, FILE, FPS,
+    FRAMES, GREY, HEADLESS, HELD_OUT, HOME, KIND, LINES, MAGNITUDE, MODEL, MODELS, NOISE, OUT,
+    PLOT, PORT, PURE_STEPS, RATES, RECIPE, RUN, RUN_FOLDER, SEED, SEEDS, SIZE, SOURCE, SPACE,
+    START, STEPS, VERDICT_FOLDER, WATCHER, WHERE, WHICH, WORKERS, Bar, counting, err,
+    note, out, readings_figure, say_alarms, say_latent, say_metrics, say_published, stop)
 
 # %% ../nbs/73_cli.ipynb #1dc712cd
 _ABOUT = ("DVD-JEPA: the smallest honest JEPA world model. Start with `dvd-jepa demo`, "
@@ -46,13 +46,14 @@ _VERSION = Annotated[bool, typer.Option(
 def _of_all(asked:_VERSION=False): pass
 
 # %% ../nbs/73_cli.ipynb #0fb7bc31
-def _fit(recipe, world, seed, **changes):
+def _fit(recipe, source, seed, **changes):
     "A trained model, and the seconds that it took."
     from dvd_jepa.train import fit
     from dvd_jepa.world import world_named
 
     start = time.perf_counter()
-    with Bar() as bar: model = fit(recipe, world_named(world), seed, bar, **changes)
+    if isinstance(source, (str, type(None))): source = world_named(source)
+    with Bar() as bar: model = fit(recipe, source, seed, bar, **changes)
     return model, time.perf_counter()-start
 
 # %% ../nbs/73_cli.ipynb #e9115b90
@@ -68,11 +69,22 @@ def _check_training(recipe, world, seed, changes):
         raise wrong("world", "'fast'", expected)
     world_named(world)
 
+# %% ../nbs/73_cli.ipynb #f74c9f4c
+def _footage(world, names, **view):
+    "Footage in place of a world, or None."
+    from dvd_jepa.core import wrong
+    from dvd_jepa.watching import footage_from
+
+    if world and names: raise wrong("train", "--world together with --source", "one or the other")
+    return footage_from(names, **view)
+
 # %% ../nbs/73_cli.ipynb #37c5a472
 @app.command()
-def train(recipe:RECIPE="rotor", world:HOME=None, seed:SEED=0, steps:STEPS=None,
+def train(recipe:RECIPE="rotor", world:HOME=None, source:SOURCE=None, size:SIZE=None,
+          grey:GREY=False, fps:FPS=None, crop:CROP=None, seed:SEED=0, steps:STEPS=None,
           anti_collapse:AGAINST_COLLAPSE=None, held_out:HELD_OUT=500, folder:RUN_FOLDER=None):
-    """Train a world model on episodes it draws itself, and fill a run folder:
+    """Train a world model on episodes it draws itself or on your own footage (--source), and
+    fill a run folder:
     **model.safetensors**, **dream.gif**, **surprise.png**, **metrics.json**.
     The verdict comes last; Ctrl-C stops it and keeps the rest."""
     from dvd_jepa.files import locked
@@ -80,8 +92,9 @@ def train(recipe:RECIPE="rotor", world:HOME=None, seed:SEED=0, steps:STEPS=None,
 
     changes = dict(steps=steps, anti_collapse=anti_collapse)
     _check_training(recipe, world, seed, changes)
+    footage = _footage(world, source, size=size, crop=crop, grey=grey, fps=fps)
     with locked(folder or Path("runs")/recipe) as folder:
-        model, seconds = _fit(recipe, world, seed, **changes)
+        model, seconds = _fit(recipe, footage or world, seed, **changes)
         with err.status("drawing its dream"): first = write_first(model, folder, seconds)
         dream = "dream.gif" if model.decoder else "dream.txt"
         wrote = f"wrote model.safetensors and {dream} to {folder}/"
@@ -239,24 +252,28 @@ def export(model:MODEL="rotor", folder:Annotated[Path, OUT]=Path("web")):
 @app.command()
 def monitor(file:FILE=None, model:WATCHER="rotor", kind:KIND=None, magnitude:MAGNITUDE=None,
             seed:WHICH=None, false_alarms:FALSE_ALARMS=1e-3, clean:CLEAN=None,
-            space:SPACE=None, noise:NOISE=0., drift:DRIFT=0., plot:PLOT=None):
+            space:SPACE=None, noise:NOISE=0., drift:DRIFT=0., plot:PLOT=None,
+            video:ANNOTATED=None, json:LINES=None):
     """Watch a video and ring where reality stops matching the prediction.
     Exit code: **0** clean, **1** alarm, **2** error."""
     from dvd_jepa.jepa import load
     from dvd_jepa.show import check_png
     from dvd_jepa.surprise import SPACES
+    from dvd_jepa.watching import watch
 
     _check_monitor(file, kind, magnitude, seed, clean, noise, drift)
     if plot: check_png("plot", plot)
     loaded = load(model)
-    frames, onset = _to_watch(loaded, file, kind, magnitude, seed, noise, drift)
-    if file and not clean: _warn_of_loss(file)
+    frames, onset, fps = _to_watch(loaded, file, kind, magnitude, seed, noise, drift)
+    if file and not clean: _warn_of_loss(loaded, file)
     watcher = _calibrated(loaded, false_alarms, space, clean, noise, drift)
 
-    readings = [watcher.update(frame) for frame in frames]
+    readings = watch(watcher, frames, fps, video, json)
+    for path in (video, json):
+        if path: out.print(f"wrote {path}")
     unit = SPACES[watcher.space]
     say_alarms(readings, onset, unit)
-    if file and readings[watcher.model.context].alarm:
+    if file and readings[loaded.unjudged].alarm:
         note("it rings at the first frame it judges: was the model trained on pictures like these?")
     if plot: _save_plot(readings_figure(readings, unit, onset), plot)
     if any(r.alarm for r in readings): raise typer.Exit(1)
@@ -278,65 +295,43 @@ def _check_monitor(file, kind, magnitude, seed, clean, noise, drift):
         raise refuse("the same footage as FILE and as --clean", "other footage to calibrate on")
 
 # %% ../nbs/73_cli.ipynb #5af380f2
-def _warn_of_loss(file):
+def _warn_of_loss(model, file):
     from dvd_jepa.video import is_lossy
+    from dvd_jepa.watching import view_of
 
-    if is_lossy(file):
+    if is_lossy(file) and not view_of(model):   # a model of films knows what codecs do
         note("these pictures are compressed with loss, which a threshold for clean ones takes "
              "for surprise; calibrate with --clean on footage from the same camera")
 
 # %% ../nbs/73_cli.ipynb #8557b8c5
 def _to_watch(model, file, kind, magnitude, seed, noise, drift):
-    "The frames of a video, checked, and where reality breaks in it; None if that is unknown."
+    "The frames of a video, where reality breaks in it, and its pace; None for what is unknown."
     from dvd_jepa.observe import camera
     from dvd_jepa.train import home_of
+    from dvd_jepa.watching import made_video, pace_of, view_of, watchable
 
-    if file is not None: return _film(model, file), None
+    if file is not None: return watchable(model, file), None, pace_of(file, view_of(model))
     seed = 3 if seed is None else seed
-    frames, onset = _make_video(home_of(model), kind, magnitude, seed, model.context)
-    return camera(frames[None], noise, drift, seed)[0], onset
-
-# %% ../nbs/73_cli.ipynb #3264096f
-def _film(model, path):
-    from dvd_jepa.core import as_frames, wrong
-    from dvd_jepa.video import read_video
-
-    frames, name = read_video(path), f"video {path}"
-    came, wanted = ("×".join(map(str, size)) for size in (frames.shape[1:], model.frame_size))
-    if came != wanted:
-        own = "to train on your own, in Python: dvd_jepa.fit(recipe, clips)"
-        raise wrong(name, f"frames of {came}", f"{wanted}, as the model was trained ({own})")
-    return as_frames(frames[None], least=model.context+1, size=model.frame_size, name=name)[0]
-
-# %% ../nbs/73_cli.ipynb #7ed50a2b
-def _make_video(source, kind, magnitude, seed, context):
-    "A made video, and where reality breaks in it, if it does."
-    from dvd_jepa.breaks import VIOLATIONS, inject
-    from dvd_jepa.core import wrong
-    from dvd_jepa.world import World, video
-
-    if not isinstance(source, World):
-        raise wrong("monitor", "no FILE", f"one: nobody can make a video of {source.name!r}")
-    if kind is None: return video(source, length=64, seed=seed)[0], None
-
-    bad, onset = inject(source, 1, 80, kind, magnitude, seed=seed)
-    onset, v = int(onset[0]), VIOLATIONS[kind]
-    size = v.default if magnitude is None else magnitude
-    out.print(f"made a video in which reality breaks at frame {onset}: "
-              f"the logo {v.says} ({size:g} {v.unit})")
-    return bad.frames[0], onset
+    frames, onset, what = made_video(home_of(model), kind, magnitude, seed)
+    if what: out.print(f"made a video in which reality breaks at frame {onset}: the logo {what}")
+    return camera(frames[None], noise, drift, seed)[0], onset, None
 
 # %% ../nbs/73_cli.ipynb #29c6f0b8
 def _calibrated(model, false_alarms, space, clean, noise, drift):
     "A monitor with a threshold: from clean clips, a flawed camera's episodes, or the model's own."
+    import torch
+
     from dvd_jepa.alarms import calibration_frames
     from dvd_jepa.monitor import Monitor
     from dvd_jepa.train import home_of
+    from dvd_jepa.watching import watchable
 
     watcher = Monitor(model, false_alarms, space)
     on = ", ".join(clean) if clean else "clean episodes"
     with err.status(f"calibrating on {on}"):
-        if clean: return watcher.calibrate([_film(model, clip) for clip in clean])
+        if clean:
+            clips = [torch.stack(list(watchable(model, clip))) for clip in clean]
+            return watcher.calibrate(clips)
         if not (noise or drift): return watcher.calibrate()
         frames = calibration_frames(home_of(model), None, false_alarms, noise, drift)
         return watcher.calibrate(frames)

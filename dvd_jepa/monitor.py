@@ -30,10 +30,11 @@ class Reading:
         threshold,  # Above this it rings
         alarm,      # Does it ring?
         lost=False, # Has it rung for so long that it waits in silence until it understands again?
-        draw=None   # Draws what was expected when asked; None without decoder or expectation
+        draw=None,  # Draws what was expected when asked; None without decoder or expectation
+        heat=None   # Says how strange each place is, when asked; None without a map
     ):
         self.score, self.threshold, self.alarm, self.lost = score, threshold, alarm, lost
-        self._draw = draw
+        self._draw, self._heat = draw, heat
 
     def __repr__(self):
         numbers = f"score={self.score}, threshold={self.threshold}"
@@ -43,6 +44,11 @@ class Reading:
     def expected(self):
         "The frame it had expected, (H, W) or (S, H, W), drawn when asked for; or None."
         return None if self._draw is None else self._draw()
+
+    @property
+    def heat(self):
+        "How strange each place is, (h, w) or (S, h, w), 1 on average; or None without a map."
+        return None if self._heat is None else self._heat()
 
 # %% ../nbs/42_monitor.ipynb #bd554411
 class Monitor:
@@ -165,20 +171,29 @@ def update(self:Monitor,
     if missing is not None: judged = judged & ~missing
 
     z_hat = self._z_hat[turn].copy()
-    score, self._z_hat[turn] = self._judge(obs, z_hat, frame)
+    score, self._z_hat[turn], z = self._judge(obs, z_hat, frame)
     if missing is not None: self.skip(missing)
     alarm = self._ring(judged & (score > self.threshold), judged)
-    return self._reading(np.where(judged, score, np.nan), alarm, z_hat, judged, several)
+    score = np.where(judged, score, np.nan)
+    return self._reading(score, alarm, z_hat, z, judged, several)
 
 # %% ../nbs/42_monitor.ipynb #1146a208
 @patch
-def _reading(self:Monitor, score, alarm, z_hat, judged, several):
+def _reading(self:Monitor, score, alarm, z_hat, z, judged, several):
     drawn = self.model.decoder is not None and judged.any()
     draw = partial(_draw, self.model, z_hat, judged, several) if drawn else None
+    mapped = self._usual is not None and len(self.model.latent_shape) == 3 and judged.any()
+    heat = partial(_heat, self._usual, z_hat, z, judged, several) if mapped else None
     if not several:
-        return Reading(float(score[0]), self.threshold, bool(alarm[0]), bool(self._lost[0]), draw)
+        numbers = float(score[0]), self.threshold, bool(alarm[0]), bool(self._lost[0])
+        return Reading(*numbers, draw, heat)
     numbers = score, np.full(len(score), self.threshold), alarm, self._lost.copy()
-    return Reading(*map(torch.from_numpy, numbers), draw)
+    return Reading(*map(torch.from_numpy, numbers), draw, heat)
+
+def _heat(usual, z_hat, z, judged, several):
+    places = usual.strange(torch.from_numpy(z_hat), z)
+    places[~torch.from_numpy(judged)] = torch.nan
+    return places if several else places[0]
 
 def _draw(model, z_hat, judged, several):
     with torch.no_grad(): pictures = model.decoder(torch.from_numpy(z_hat))
@@ -229,13 +244,13 @@ def _observed(self:Monitor, frame):
 # %% ../nbs/42_monitor.ipynb #291d8af8
 @patch
 def _judge(self:Monitor, obs, z_hat, frame):
-    "Scores (S,), and what is expected next, (S, D)."
+    "Scores (S,), what is expected next (S, D), and what came (S, D), where it is at hand."
     if self.streams == 1 and self._engine:
         score, expected = self._engine(obs[0], z_hat[0], frame[0])
-        return np.array([score], np.float32), expected[None]
+        return np.array([score], np.float32), expected[None], None
     z, expected = self.model.target(torch.from_numpy(obs)), torch.from_numpy(z_hat)
     score = scored(self.model, self.space, expected, z, torch.from_numpy(frame))
-    return score.numpy(), self.model.predictor.roll(z, self.model.config.ahead).numpy()
+    return score.numpy(), self.model.predictor.roll(z, self.model.config.ahead).numpy(), z
 
 # %% ../nbs/42_monitor.ipynb #a53a83b0
 @patch

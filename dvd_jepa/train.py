@@ -231,6 +231,14 @@ def _check_refine(config, source):
         expected = f"0, or clips of at least {least} frames; these have {extent[1]}"
         raise wrong("refine", config.refine, expected)
 
+# %% ../nbs/23_train.ipynb #2cabe6a2
+def _check_gap(config, source):
+    "Between two parts of one film lies more than a model sees at once."
+    gap, least = getattr(source, "gap", None), config.context + max(config.lags, config.ahead)
+    if gap is None or gap >= least: return
+    expected = f"at least {least} frames, since this recipe sees {config.context} and looks on"
+    raise wrong("gap", f"{gap} between the parts of {source.name!r}", expected)
+
 # %% ../nbs/23_train.ipynb #ed29f667
 _rotor = Config("rotor", length=96, predictor="rotor", lags=48, refine=4096,
                 anti_collapse="ema+vicreg", covariance_weight=.1,
@@ -361,6 +369,7 @@ def _as_much_as(config, source):
 def _fit(config, source, parts, loss, on_step, on_model):
     "The trained model; one generator feeds everything, in the published order."
     _check_refine(config, source)
+    _check_gap(config, source)
     obs, states = observed(source, config)
     with one_thread(), seeded(config.seed):
         model = WorldModel(config, source.shape, **parts)

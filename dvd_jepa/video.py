@@ -91,7 +91,8 @@ class Footage:
     ):
         self.shares, self.gap = _three(shares), check_whole("gap", gap)
         self.seed = check_whole("seed", seed)
-        self.states, self.done, self.mapped, self.dealt = None, None, False, None
+        self.states, self.done, self.dealt = None, None, None
+        self.mapped, self.view = False, None
         at_hand = isinstance(frames, (np.ndarray, Tensor, Clips))
         if at_hand: self._take(frames, name, view)
         else: self._read(frames, name, view, cache, progress)
@@ -140,6 +141,7 @@ def _read(self:Footage, source, name, view, cache, progress):
     if isinstance(source, dict): source, self.dealt = _dealt(source)
     found, view = clips_in(source), as_view(**view)
     _check_once(found)
+    self.view = {k: list(v) if isinstance(v, tuple) else v for k,v in view._asdict().items()}
     while isinstance(source, (list, tuple)): source = source[0]
     self.name = name or Path(source).absolute().stem
     with _counting(f"decoding {self.name}", len(found), progress) as told:
@@ -315,10 +317,11 @@ def extent(self:Footage,
 
 @patch
 def about(self:Footage)->dict:
-    "Its name, its size, how it was split, and a digest of its pictures."
+    "Its name, its size, how it was looked at and split, and a digest of its pictures."
     n = sum(map(len, self.rows.values()))
-    size = dict(shape=list(self.shape), clips=n, frames=self.length)
-    return dict(kind="footage", name=self.name, **size, split=self.split, digest=self.digest)
+    said = dict(kind="footage", name=self.name, shape=list(self.shape), clips=n)
+    said |= dict(frames=self.length, split=self.split, digest=self.digest)
+    return said if self.view is None else said | dict(view=self.view)
 
 # %% ../nbs/10_video.ipynb #72078762
 def read_video(

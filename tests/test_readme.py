@@ -1,6 +1,9 @@
 "Every number of README's table, and of the page of results, is read from the committed metrics."
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import dvd_jepa
@@ -8,6 +11,7 @@ import pytest
 from dvd_jepa.evaluate import headlines
 from dvd_jepa.config import flat
 from dvd_jepa.core import seeded
+from dvd_jepa.film import read
 from dvd_jepa.horizons import PUBLISHED
 from dvd_jepa.jepa import digest_of
 from dvd_jepa.runs import packaged_metrics
@@ -206,3 +210,18 @@ def test_every_link_leads_somewhere():
     lost = [link for link in links if not link.startswith("https://") and not (top/link.split("#")[0]).is_file()]
     assert len(links) > 20 and not lost, lost
     for name in re.findall(r"github/dvd-jepa/dvd-jepa/blob/main/(\S+?)\)", readme): assert (top/name).is_file(), name
+
+
+def test_your_own_video_goes_as_readme_says(tmp_path):
+    "Both commands as they stand there: an annotated film, and a line for each alarm; the cart and the cyclist are among them."
+    block = next(code for code in re.findall(r"```bash\n(.*?)```", readme, re.S) if "dvd-jepa monitor" in code)
+    commands = [line.replace("nbs/films", str(top/"nbs"/"films")).split()[1:] for line in block.splitlines()]
+    codes = [subprocess.run([sys.executable, "-c", "from dvd_jepa.cli import main; main()", *command], cwd=tmp_path, env=dict(os.environ, DVD_JEPA_CACHE=str(tmp_path/"cache"))).returncode for command in commands]
+    assert codes == [0, 1], "trained; and it rings"
+    film, lines = read(tmp_path/"alarms.mp4"), [json.loads(line) for line in (tmp_path/"alarms.jsonl").read_text().splitlines()]
+    sent = json.loads((top/"nbs"/"films"/"square-watch.json").read_text())
+    rings = [line["frame"] for line in lines]
+    assert len(film) == 540 and all(any(sent[who] <= t < sent[who]+80 for t in rings) for who in ("cyclist", "cart")), rings
+    assert sum(t < sent["cyclist"] for t in rings) <= 1, "nobody rang before anything happened"
+    rates = json.loads((tmp_path/"runs"/"square"/"metrics.json").read_text())["surprise"]
+    assert rates["asked_per_1000"] <= 1.01 and rates["scores"]["relative"]["measured_per_1000"] <= 5
