@@ -35,7 +35,7 @@ def grey_levels(
     "Floats, if they are grey levels. Raises ValueError outside of [0, 1]."
     x = np.asarray(x, np.float32)
     if x.min() >= 0 and x.max() <= 1: return x   # NaN is neither
-    came = f"values from {x.min():g} to {x.max():g}"
+    came = "NaN" if np.isnan(x).any() else f"values from {x.min():g} to {x.max():g}"
     raise wrong(f"film {path}", came, "bytes, or floats in [0, 1]")
 
 # %% ../nbs/05_arrays.ipynb #4c1c01e9

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
@@ -21,9 +22,9 @@ import typer
 
 from .terminal import (
     AGAINST_COLLAPSE, ANNOTATED, CLEAN, CROP, CURVES, DRIFT, EVERY, FALSE_ALARMS, FILE, FPS,
-    FRAMES, GREY, HEADLESS, HELD_OUT, HOME, KIND, LINES, MAGNITUDE, MODEL, MODELS, NOISE, OUT,
-    PLOT, PORT, PURE_STEPS, RATES, RECIPE, RUN, RUN_FOLDER, SEED, SEEDS, SIZE, SOURCE, SPACE,
-    START, STEPS, VERDICT_FOLDER, WATCHER, WHERE, WHICH, WORKERS, Bar, counting, err,
+    FRAMES, GREY, HEADLESS, HELD_OUT, HOME, ITS_FILMS, KIND, LINES, MAGNITUDE, MODEL, MODELS,
+    NOISE, OUT, PLOT, PORT, PURE_STEPS, RATES, RECIPE, RUN, RUN_FOLDER, SEED, SEEDS, SIZE,
+    SOURCE, SPACE, START, STEPS, VERDICT_FOLDER, WATCHER, WHERE, WHICH, WORKERS, Bar, counting, err,
     note, out, readings_figure, say_alarms, say_latent, say_metrics, say_published, stop)
 
 # %% ../nbs/73_cli.ipynb #1dc712cd
@@ -128,15 +129,16 @@ def _measured(model, seconds, n):
 
 # %% ../nbs/73_cli.ipynb #af674531
 @app.command()
-def dream(model:MODEL="rotor", steps:FRAMES=42, seed:START=7,
+def dream(model:MODEL="rotor", steps:FRAMES=42, seed:START=7, source:ITS_FILMS=None,
           folder:Annotated[Path, OUT]=Path(".")):
     """Show the model its first frames, close its eyes, and write the dream beside reality
     as **dream.gif** (a pure JEPA can't draw: **dream.txt**)."""
     from dvd_jepa.files import check_writable
     from dvd_jepa.jepa import load
     from dvd_jepa.runs import write_dream
+    from dvd_jepa.watching import attach
 
-    loaded, folder = load(model), check_writable(folder)
+    loaded, folder = attach(load(model), source), check_writable(folder)
     with counting("letting reality run", steps) as told:
         path = write_dream(loaded, folder, seed, steps, on_step=told)
     out.print(f"wrote {path}")
@@ -145,13 +147,14 @@ def dream(model:MODEL="rotor", steps:FRAMES=42, seed:START=7,
 @app.command()
 def evaluate(run:MODEL="rotor", seeds:SEEDS=0, rates:RATES=False,
              workers:WORKERS=min(2, os.cpu_count() or 1), held_out:HELD_OUT=500,
-             folder:VERDICT_FOLDER=None):
+             source:ITS_FILMS=None, folder:VERDICT_FOLDER=None):
     """Measure a model again and write **metrics.json**, and whatever a stopped training has
     left undone (packaged weights are measured and only printed, unless you say --out)."""
     from dvd_jepa.files import locked, write_json
     from dvd_jepa.jepa import load
+    from dvd_jepa.watching import attach
 
-    model = load(run)
+    model = attach(load(run), source)
     place = folder or (Path(run) if Path(run).is_dir() else None)
     asked = dict(seeds=seeds, rates=rates, workers=workers, n=held_out)
     if place is None: return say_metrics(_judged(run, model, None, **asked))
@@ -408,6 +411,7 @@ def _settle():
     os.environ.setdefault("DVD_JEPA_THREADS", "1")   # never in its own way, see chapter 00
     if "torch" in sys.modules:   # as if it were still to come
         sys.modules["torch"].set_num_threads(int(os.environ["DVD_JEPA_THREADS"]))
+    warnings.showwarning = lambda message, *_, **__: note(str(message))
     for stream in (sys.stdout, sys.stderr):
         # a terminal that can't show × must not cost a verdict
         if hasattr(stream, "reconfigure"): stream.reconfigure(errors="replace")

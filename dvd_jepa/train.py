@@ -315,7 +315,7 @@ def home_of(
     was = "a model that was trained on nothing"
     if of.home:
         was = f"a model that was trained on {of.home['name']!r}, which a checkpoint doesn't hold"
-    raise wrong("source", was, "the clips handed in, as source=…")
+    raise wrong("source", was, "the clips handed in, as source=… (in a shell: --source)")
 
 # %% ../nbs/23_train.ipynb #0edda08a
 def fit(

@@ -60,7 +60,7 @@ def until(tab, condition, seconds=60):
         assert time.monotonic() < end, f"waited {seconds} s in vain"
         tab.wait_for_timeout(100)
 
-def shown(tab): return int(tab.locator(".stage[data-shown]").last.get_attribute("data-shown") or 0)   # while one is mounted anew, there are two
+def shown(tab): return int(tab.locator(".stage").last.get_attribute("data-shown") or 0)   # while one is mounted anew, there are two
 
 def brightest(tab, screen):
     "The largest distance of a pixel of one screen from the dark screen's own colour; 0 is a blank canvas."

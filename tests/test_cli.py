@@ -143,7 +143,7 @@ def test_wrong_calls_get_one_line(tmp_path, fails):
     fails("train", "--world", "fast", says="never trained on")
     fails("monitor", tmp_path/"video.npy", "--inject", "kick", says="one or the other")
     fails("monitor", "--plot", tmp_path/"plot", says="expected a path that ends in .png")
-    fails("monitor", "", says="an empty name")
+    fails("monitor", "", says="received '', expected the name")
     fails("monitor", tmp_path/"video.npy", "--clean", tmp_path/"calm.npy", "--noise", ".1", says="--clean together with --noise")
     fails("monitor", tmp_path/"video.npy", "--clean", tmp_path/"video.npy", says="other footage to calibrate on")
     assert not list(tmp_path.iterdir()), "a refused call leaves nothing behind"
@@ -170,11 +170,11 @@ def test_wrong_checkpoints_are_named(tmp_path, small, fails):
     (np.zeros((10, 8, 8)), "received frames of 8×8, expected 16×16, as the model was trained"),
     (np.zeros((10, 256)), "expected (T, H, W)"),
     (np.full((10, 16, 16), np.nan), "received NaN"),
-    (np.full((10, 16, 16), 7.), "expected them in [0, 1]"),
-    (np.zeros((10, 16, 16), np.int16), "in [0, 1], or uint8"),
+    (np.full((10, 16, 16), 7.), "received values from 7 to 7, expected bytes, or floats in [0, 1]"),
+    (np.zeros((10, 16, 16), np.int16), "dtype int16, expected bytes, or floats"),
     (np.zeros((2, 16, 16)), "expected at least 3"),
-    (np.full((10, 16, 16), "a"), "dtype <U1, expected numbers"),
-    (np.zeros((10, 16, 16), complex), "expected floating point"),
+    (np.full((10, 16, 16), "a"), "dtype <U1, expected bytes, or floats"),
+    (np.zeros((10, 16, 16), complex), "dtype complex128, expected bytes, or floats"),
 ], ids=["size", "shape", "nan", "range", "bytes", "short", "text", "complex"])
 def test_wrong_videos_are_named(tmp_path, content, says, fails):
     np.save(tmp_path/"video.npy", content)
@@ -184,11 +184,11 @@ def test_wrong_videos_are_named(tmp_path, content, says, fails):
 def test_a_folder_of_pictures_is_a_video(tmp_path, fails):
     folder = tmp_path/"pictures"
     folder.mkdir()
-    fails("monitor", folder, says="a folder without pictures")
+    fails("monitor", folder, says="a folder without films or pictures")
     for t,frame in enumerate(video(World.classic(), seed=7)[0].numpy()): Image.fromarray((65535*frame).astype(np.uint16)).save(folder/f"frame-{t}.png")
     assert dvd_jepa("monitor", folder)[0] == 0   # 16 bits are enough for a perfect camera
     Image.new("L", (8, 8)).save(folder/"frame-3.png")
-    fails("monitor", folder, says="frames of 2 sizes, expected one size")
+    fails("monitor", folder, says="expected one size and depth throughout")
     (folder/"frame-3.png").write_text("hello")
     fails("monitor", folder, says="can't be read as a picture")
 
@@ -204,10 +204,10 @@ def test_a_violation_can_be_made_fainter():
 
 def test_not_a_video(tmp_path, fails):
     (tmp_path/"video.npy").write_text("hello")
-    fails("monitor", tmp_path/"video.npy", says="neither a plain .npy array")
+    fails("monitor", tmp_path/"video.npy", says="a file that isn't a plain .npy array")
     (tmp_path/"zip.npy").write_bytes(b"PK\x03\x04 and then nothing")
-    fails("monitor", tmp_path/"zip.npy", says="neither a plain .npy array")
-    fails("monitor", tmp_path/"missing.npy", says="no file at")
+    fails("monitor", tmp_path/"zip.npy", says="a file that isn't a plain .npy array")
+    fails("monitor", tmp_path/"missing.npy", says="nothing at")
 
 
 def test_an_error_is_one_line_in_a_real_shell_too(tmp_path):

@@ -190,7 +190,7 @@ REFUSED = [   # what it is called, how it is made in an empty folder, what is wi
     ("whole numbers", lambda d: npy(d/"a.npy", pixels(5, 8, 8, dtype=int)), {}, f"received dtype int64, {A_PIXEL}"),
     ("truths", lambda d: npy(d/"a.npy", pixels(5, 8, 8, dtype=bool)), {}, f"received dtype bool, {A_PIXEL}"),
     ("texts", lambda d: npy(d/"a.npy", np.full((5, 8, 8), "a")), {}, f"received dtype <U1, {A_PIXEL}"),
-    ("one NaN", lambda d: npy(d/"a.npy", one_nan()), {}, f"received values from nan to nan, {A_PIXEL}"),
+    ("one NaN", lambda d: npy(d/"a.npy", one_nan()), {}, f"received NaN, {A_PIXEL}"),
     ("floats over 1", lambda d: npy(d/"a.npy", pixels(5, 8, 8, fill=1.5, dtype=float)), {}, f"received values from 1.5 to 1.5, {A_PIXEL}"),
     ("coloured floats below 0", lambda d: npy(d/"a.npy", pixels(5, 8, 8, 3, fill=-.1, dtype=float)), {}, f"received values from -0.1 to -0.1, {A_PIXEL}"),
     # HDF5
