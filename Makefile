@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 # Two workers of one thread each, or one of several: threads that wait for each other's core crawl.
 ALONE  := $(filter-out 1,$(DVD_JEPA_THREADS))
 
-.PHONY: help demo test chapters install book readme weights baselines yardsticks collapse figures paper docs preview picture sessions bench clean
+.PHONY: help demo test chapters install book readme weights films street baselines yardsticks collapse figures paper docs preview picture sessions bench clean
 
 demo: $(STAMP)            ## train if need be, and open the dashboard
 	$(BIN)/dvd-jepa demo $(DEMO)
@@ -47,6 +47,15 @@ collapse: $(STAMP)        ## study 20: train every way against collapse that isn
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh -e -c 'export OMP_NUM_THREADS=1 PLOTLY_RENDERER=plotly_mimetype+notebook_connected; \
 	  jupyter nbconvert --log-level WARN --to notebook --execute --inplace nbs/studies/20_collapse.ipynb; \
 	  python tools/book.py; nbdev_clean; python tools/readme.py'
+
+films: $(STAMP)           ## render the two films of a square again (two minutes)
+	$(BIN)/python tools/street.py
+
+street: $(STAMP)          ## study 24: measure on UCSD Ped1 what isn't kept yet (half an hour; PED1=where it lies), and write the study again
+	$(BIN)/python tools/ped1.py $(PED1)
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh -e -c 'export OMP_NUM_THREADS=1 PLOTLY_RENDERER=plotly_mimetype+notebook_connected; \
+	  jupyter nbconvert --log-level WARN --to notebook --execute --inplace nbs/studies/24_street.ipynb; \
+	  python tools/book.py; nbdev_clean'
 
 figures: $(STAMP)         ## measure the packaged weights again and draw the paper's figures (three minutes); FULL=1: train all over five seeds, and the grid, before that (an hour)
 ifdef FULL

@@ -30,13 +30,14 @@ class Look:
     glimpses:int = 0    # How many of them are looked at, evenly spread; 0 for all
     ahead:int = 1       # Frames from an expectation to what may surprise it
     background:bool = False # Take away what never moves? For a camera that stands still
+    rare:bool = False   # Of maps: is what is rare surprising, even where it was expected?
 
 # %% ../nbs/04_config.ipynb #97450731
 @dataclass(frozen=True)
 class Parts:
     "What the model is made of."
     latent:int = 32                    # D, the numbers in a latent
-    encoder:str = "mlp"                # "mlp", "conv" or, for a grid of latents, "map"
+    encoder:str = "mlp"                # "mlp", "conv"; for a grid of latents "map", "motion"
     encoder_hidden:tuple = (256, 128)  # Widths between observation and latent
     predictor:str = "mlp"              # "mlp" steps, "rotor" turns, "map" jumps on a grid
     predictor_hidden:tuple = (64,)     # Widths of the predictor's network, if it has one
@@ -180,7 +181,7 @@ _within = dict(
     reach=(0, 1e6), variance_weight=(0, 1e6), covariance_weight=(0, 1e6),
     sigreg_weight=(0, 1e6), contrast_weight=(0, 1e6))
 _one_of = dict(
-    encoder=("mlp", "conv", "map"),
+    encoder=("mlp", "conv", "map", "motion"),
     predictor=("mlp", "rotor", "map"),
     schedule=("constant", "one-cycle"),
     anti_collapse=ANTI_COLLAPSE)
@@ -193,7 +194,7 @@ def _plain_field(name, value):
     if name in _within: return check_number(said, value, *_within[name])
     if name in _one_of and value not in _one_of[name]:
         raise wrong(said, repr(value), f"one of {', '.join(_one_of[name])}")
-    if name in ("train_encoder", "background") and not isinstance(value, bool):
+    if name in ("train_encoder", "background", "rare") and not isinstance(value, bool):
         raise wrong(said, repr(value), "True or False")
     if not name.endswith("_hidden"): return value
 
@@ -238,11 +239,13 @@ def _check_rotor(c):
 
 # %% ../nbs/04_config.ipynb #1fa1f0fe
 def _check_map(c):
-    if (c.encoder == "map") != (c.predictor == "map"):
+    if (c.encoder in ("map", "motion")) != (c.predictor == "map"):
         expected = "'map' where the encoder is, since a grid is predicted as a grid"
         raise wrong("Config.predictor", repr(c.predictor), expected)
     if c.background and c.encoder == "mlp":
         raise wrong("Config.background", True, "False, or encoder='conv' or 'map'")
+    if c.rare and c.predictor != "map":
+        raise wrong("Config.rare", True, "False, or a map of latents")
 
 # %% ../nbs/04_config.ipynb #daf0c82d
 def weights_read(

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from .config import Config
 from .core import wrong
+from .motion import MotionEncoder
 from .observe import looked_at
 
 # %% ../nbs/20_parts.ipynb #3f5d2577
@@ -142,7 +143,7 @@ def settle(self:ConvEncoder, obs):   # some observations, (B, places*C*H*W)
     self.unit.copy_((x-self.usual).square().mean().sqrt().clamp_min(1e-3))
 
 # %% ../nbs/20_parts.ipynb #a2ecaea4
-ENCODERS = dict(mlp=_published, conv=ConvEncoder, map=ConvEncoder)
+ENCODERS = dict(mlp=_published, conv=ConvEncoder, map=ConvEncoder, motion=MotionEncoder)
 
 def make_encoder(
     config:Config, # Which one, and how wide
@@ -150,7 +151,7 @@ def make_encoder(
 )->nn.Module:      # Observations (..., numbers) → latents (..., D) or (..., D, h, w)
     "The encoder that a config asks for. Raises ValueError if a picture is too small."
     smallest = 2**len(config.encoder_hidden)
-    if config.encoder != "mlp" and min(shape[1:]) < smallest:
+    if config.encoder in ("conv", "map") and min(shape[1:]) < smallest:
         halvings = f"{len(config.encoder_hidden)} layers halve it"
         expected = f"at least {smallest}×{smallest}, since {halvings}"
         raise wrong("frames", f"{shape[1]}×{shape[2]} px", expected)

@@ -35,7 +35,7 @@ def note(
 
 # %% ../nbs/72_terminal.ipynb #2e76354c
 _SAID = dict(
-    recipes="rotor, varied, classic, multistep, pure, watch, video, untrained",
+    recipes="rotor, varied, classic, multistep, pure, watch, video, motion, untrained",
     worlds="classic, varied, fast",
     violations="teleport, vanish, freeze, reverse, kick, swerve, ghost, tunnel, grow, fade",
     spaces="relative, latent, pixels",

@@ -255,6 +255,11 @@ _video = Config("video", context=4, ahead=8, background=True,
                 predictor="map", predictor_hidden=(96, 96, 96), lags=8,
                 anti_collapse="ema+vicreg", schedule="one-cycle", lr=2e-3,
                 batch=24, steps=1500, decoder_steps=0, probe_steps=0)
+_motion = Config("motion", context=3, glimpses=2, ahead=2, lags=2, background=True, rare=True,
+                 encoder="motion", encoder_hidden=(48, 48), latent=16,
+                 predictor="map", predictor_hidden=(64, 64, 64),
+                 anti_collapse="ema+vicreg", schedule="one-cycle", lr=2e-3,
+                 batch=32, steps=600, decoder_steps=0, probe_steps=0)
 
 # %% ../nbs/23_train.ipynb #85beecb3
 RECIPES = {
@@ -272,6 +277,8 @@ RECIPES = {
     "watch": replace(_rotor, recipe="watch", noise=.01, drift=.05),
     # a map of latents, for alarms on a camera that stands still
     "video": _video,
+    # the same, of what moves and how fast: for a street
+    "motion": _motion,
     # a baseline: its encoder never learns
     "untrained": Config("untrained", train_encoder=False),
 }
