@@ -46,7 +46,7 @@ def film_writer(
 def heated(
     frame:Tensor,       # (H, W) or (C, H, W), in [0, 1]
     heat:Tensor=None,   # How strange each place is, (h, w); None for a model without a map
-    full:float=8.,      # Heat that is shown in full
+    full:float=10.,     # Heat that is shown in full
     scale:int=4,        # Screen pixels per pixel
 )->np.ndarray:          # (scale*H, scale*W, 3), bytes
     "A picture whose strange places are red."

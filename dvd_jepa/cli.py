@@ -402,7 +402,7 @@ def main(
     _settle()
     signal.signal(signal.SIGTERM, stop)
     try: app(args, prog_name="dvd-jepa")
-    except (ValueError, OSError, ArithmeticError) as e:
+    except (ValueError, OSError, ArithmeticError, ImportError) as e:
         err.print(f"error: {e}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
 

@@ -133,11 +133,16 @@ def _group(name, made, given):
     return made(**{k: _plain_field(k, v) for k,v in values.items()})
 
 # %% ../nbs/04_config.ipynb #9b5f7c20
+# fields that came later: what was kept before them still compares equal
+_LATER = "ahead", "background", "rare", "encoder"
+
 def flat(
     c:Config,
 )->dict:   # Field → value, the recipe's name first
-    "All fields of a config, without their groups."
-    return dict(recipe=c.recipe) | {name: getattr(c, name) for name in GROUP_OF}
+    "All fields of a config, without their groups; those that came later, where they are set."
+    fields_of = {name: getattr(c, name) for name in GROUP_OF}
+    unset = {name for name in _LATER if fields_of[name] == DEFAULTS[name]}
+    return dict(recipe=c.recipe) | {k: v for k,v in fields_of.items() if k not in unset}
 
 # %% ../nbs/04_config.ipynb #f90daae2
 def goal(

@@ -171,7 +171,7 @@ def _film_shower(files, path, fps, size):
     if path is None: return lambda *_: None
     add, scale = files.enter_context(film_writer(path, fps or 25)), max(1, round(480/size[-1]))
     def show(frame, reading, seen):
-        picture = heated(frame, reading.heat, full=2*reading.threshold, scale=scale)
+        picture = heated(frame, reading.heat, scale=scale)
         scores = [one.score for one in seen[-picture.shape[1]:]]
         add(np.concatenate([picture, score_strip(scores, reading.threshold, picture.shape[1])]))
     return show

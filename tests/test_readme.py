@@ -9,7 +9,7 @@ from pathlib import Path
 import dvd_jepa
 import pytest
 from dvd_jepa.evaluate import headlines
-from dvd_jepa.config import DEFAULTS, flat
+from dvd_jepa.config import flat
 from dvd_jepa.core import seeded
 from dvd_jepa.film import read
 from dvd_jepa.horizons import PUBLISHED
@@ -143,8 +143,7 @@ def test_no_table_row_is_unchecked():
 def test_packaged_metrics_belong_to_the_packaged_weights():
     for name in dvd_jepa.packaged():
         kept, model = packaged_metrics(name), dvd_jepa.load(name)
-        config = dict(DEFAULTS, **kept["config"])   # fields that came later have their defaults
-        assert json.loads(json.dumps(flat(model.config))) == json.loads(json.dumps(config)) and kept["weights"] == digest_of(model)
+        assert json.loads(json.dumps(flat(model.config))) == kept["config"] and kept["weights"] == digest_of(model)
 
 
 @pytest.mark.parametrize("m", [classic, rotor, varied], ids=lambda m: m["config"]["recipe"])
@@ -214,7 +213,7 @@ def test_every_link_leads_somewhere():
 
 
 def test_your_own_video_goes_as_readme_says(tmp_path):
-    "Both commands as they stand there: an annotated film, and a line for each alarm; the cart and the cyclist are among them."
+    "Both commands as they stand there: an annotated film, and a line for each alarm; all three who are faster than walkers are heard."
     block = next(code for code in re.findall(r"```bash\n(.*?)```", readme, re.S) if "dvd-jepa monitor" in code)
     commands = [line.replace("nbs/films", str(top/"nbs"/"films")).split()[1:] for line in block.splitlines()]
     codes = [subprocess.run([sys.executable, "-c", "from dvd_jepa.cli import main; main()", *command], cwd=tmp_path, env=dict(os.environ, DVD_JEPA_CACHE=str(tmp_path/"cache"))).returncode for command in commands]
@@ -222,7 +221,7 @@ def test_your_own_video_goes_as_readme_says(tmp_path):
     film, lines = read(tmp_path/"alarms.mp4"), [json.loads(line) for line in (tmp_path/"alarms.jsonl").read_text().splitlines()]
     sent = json.loads((top/"nbs"/"films"/"square-watch.json").read_text())
     rings = [line["frame"] for line in lines]
-    assert len(film) == 540 and all(any(sent[who] <= t < sent[who]+80 for t in rings) for who in ("cyclist", "cart")), rings
+    assert len(film) == 540 and all(any(sent[who] <= t < sent[who]+80 for t in rings) for who in ("cyclist", "runner", "cart")), rings
     assert sum(t < sent["cyclist"] for t in rings) <= 1, "nobody rang before anything happened"
     rates = json.loads((tmp_path/"runs"/"square"/"metrics.json").read_text())["surprise"]
     assert rates["asked_per_1000"] <= 1.01 and rates["scores"]["relative"]["measured_per_1000"] <= 5
