@@ -41,7 +41,7 @@ def footage_from(
 )->Footage:        # Or None
     "The footage that was asked for. Raises ValueError for wishes without footage."
     view |= dict(size=numbers_in("size", size, 2), crop=numbers_in("crop", crop, 4))
-    view = {name: wish for name,wish in view.items() if wish}
+    view = {name: wish for name,wish in view.items() if wish is not None and wish is not False}
     if names: return Footage(list(names), **view)
     if view: raise wrong(", ".join(view), "no footage", "--source FILM with it")
 
