@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 # Two workers of one thread each, or one of several: threads that wait for each other's core crawl.
 ALONE  := $(filter-out 1,$(DVD_JEPA_THREADS))
 
-.PHONY: help demo test chapters install book readme weights films street baselines yardsticks collapse figures paper docs preview picture sessions bench clean
+.PHONY: help demo test chapters install book readme weights films street baselines yardsticks collapse figures paper docs preview picture sessions bench clean capacity faults
 
 demo: $(STAMP)            ## train if need be, and open the dashboard
 	$(BIN)/dvd-jepa demo $(DEMO)
@@ -55,6 +55,20 @@ street: $(STAMP)          ## study 24: measure on UCSD Ped1 what isn't kept yet 
 	$(BIN)/python tools/ped1.py $(PED1)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh -e -c 'export OMP_NUM_THREADS=1 PLOTLY_RENDERER=plotly_mimetype+notebook_connected; \
 	  jupyter nbconvert --log-level WARN --to notebook --execute --inplace nbs/studies/24_street.ipynb; \
+	  python tools/book.py; nbdev_clean'
+
+capacity: $(STAMP)        ## measure what the recipes for films cost at each capacity, and how much memory a long film takes (an hour), and write chapters 22 and 06 again
+	rm -f nbs/studies/results/24_capacity.json
+	$(BIN)/python tools/capacity.py
+	$(BIN)/python tools/long.py
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh -e -c 'export OMP_NUM_THREADS=1 PLOTLY_RENDERER=plotly_mimetype+notebook_connected; \
+	  jupyter nbconvert --log-level WARN --to notebook --execute --inplace nbs/06_reel.ipynb nbs/22_recipes.ipynb; \
+	  python tools/book.py; nbdev_clean'
+
+faults: $(STAMP)          ## break a watch in some forty ways (five minutes), and write study 27 again
+	$(BIN)/python tools/faults.py
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh -e -c 'export OMP_NUM_THREADS=1 PLOTLY_RENDERER=plotly_mimetype+notebook_connected; \
+	  jupyter nbconvert --log-level WARN --to notebook --execute --inplace nbs/studies/27_faults.ipynb; \
 	  python tools/book.py; nbdev_clean'
 
 figures: $(STAMP)         ## measure the packaged weights again and draw the paper's figures (three minutes); FULL=1: train all over five seeds, and the grid, before that (an hour)

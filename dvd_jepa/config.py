@@ -39,7 +39,7 @@ class Parts:
     latent:int = 32                    # D, the numbers in a latent
     encoder:str = "mlp"                # "mlp", "conv"; for a grid of latents "map", "motion"
     encoder_hidden:tuple = (256, 128)  # Widths between observation and latent
-    predictor:str = "mlp"              # "mlp" steps, "rotor" turns, "map" jumps on a grid
+    predictor:str = "mlp"              # "mlp", "residual" step, "rotor" turns; on a grid "map"
     predictor_hidden:tuple = (64,)     # Widths of the predictor's network, if it has one
     invariants:int = 0                 # Latents a rotor reads but never turns
     decoder_hidden:tuple = (64, 256)   # Widths between latent and frame
@@ -187,7 +187,7 @@ _within = dict(
     sigreg_weight=(0, 1e6), contrast_weight=(0, 1e6))
 _one_of = dict(
     encoder=("mlp", "conv", "map", "motion"),
-    predictor=("mlp", "rotor", "map"),
+    predictor=("mlp", "residual", "rotor", "map"),
     schedule=("constant", "one-cycle"),
     anti_collapse=ANTI_COLLAPSE)
 
@@ -249,6 +249,8 @@ def _check_map(c):
         raise wrong("Config.predictor", repr(c.predictor), expected)
     if c.background and c.encoder == "mlp":
         raise wrong("Config.background", True, "False, or encoder='conv' or 'map'")
+    if c.encoder == "motion" and not c.background:
+        raise wrong("Config.background", False, "True: motion is seen before what stands still")
     if c.rare and c.predictor != "map":
         raise wrong("Config.rare", True, "False, or a map of latents")
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TEST_SEED', 'CALIBRATION_SEED', 'one_thread', 'wrong', 'check_whole', 'is_number', 'check_number', 'check_rate',
-           'seeded', 'as_frames', 'picture_size', 'as_tensor', 'as_latents', 'moved']
+           'as_device', 'seeded', 'as_frames', 'picture_size', 'as_tensor', 'as_latents', 'moved']
 
 # %% ../nbs/00_core.ipynb #0eabba74
 import importlib
@@ -79,6 +79,18 @@ def check_rate(
     if not is_number(value) or not 0 < value < 1:
         raise wrong(name, repr(value), "a rate in (0, 1)")
     return float(value)
+
+# %% ../nbs/00_core.ipynb #e9df1994
+def as_device(
+    device="cpu", # "cpu", "cuda", "cuda:1", "mps", or a torch.device
+)->torch.device:
+    "A device of this machine. Raises ValueError for one that it lacks."
+    here = ["cpu"]
+    if torch.backends.mps.is_available(): here.append("mps")
+    here += [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    name = "cuda:0" if str(device) == "cuda" else str(device)
+    if name in here: return torch.device(name)
+    raise wrong("device", repr(str(device)), f"one that this machine has: {', '.join(here)}")
 
 # %% ../nbs/00_core.ipynb #0d6fd0dd
 @contextmanager

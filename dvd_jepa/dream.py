@@ -27,7 +27,7 @@ def dream(self:WorldModel,
     "Everything that the predictor foresees from the last observation, latents only."
     frames = as_frames(frames, least=self.context, size=self.frame_size)
     k = torch.arange(1, check_whole("steps", steps, 1)+1)
-    return self.predictor.roll(self.encode(frames[:, -self.context:]), k, actions)
+    return self.run(self.predictor.roll, self.encode(frames[:, -self.context:]), k, actions)
 
 # %% ../nbs/30_dream.ipynb #1107aa41
 @patch
@@ -177,7 +177,8 @@ def next_corner(
     within, block = _check_corner(world, within, tolerance), 64
     while done < within and (waiting := np.flatnonzero(when == 0)).size:
         k = torch.arange(1, min(block, within-done)+1)
-        path = model.predictor.onward(start[waiting], z[waiting], done, k)   # (open, block, D)
+        seen = start[waiting], z[waiting]
+        path = model.run(model.predictor.onward, *seen, done, k)   # (open, block, D)
         hits = at_corner(world, centroids(world, model.decode(path)), tolerance)
         when[waiting] = np.where(hits.any(1), hits.argmax(1)+1+done, 0)
         z = z.clone()

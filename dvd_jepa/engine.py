@@ -106,7 +106,7 @@ def compiled(
     tries:int=8,      # Random observations on which both are asked
 ):                    # (obs (N,), z_hat (D,), frame (H, W)) → score, next expectation (D,); or None
     "The model in NumPy, for one observation at a time, where both agree."
-    if model.config.ahead > 1: return None
+    if model.config.ahead > 1 or model.device.type != "cpu": return None
     try: swift = _Swift(model, space)
     except (LookupError, ValueError): return None
     rng, glimpses = np.random.RandomState(0), len(looked_at(model.context, model.config.glimpses))

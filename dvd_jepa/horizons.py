@@ -51,7 +51,7 @@ def _published_probe(model, world):
     obs = Observations(clips.frames, c.context, c.glimpses)
     centres = labels(clips.states, c.context)[:, :2]
     last = torch.arange(int(c.probe_share*len(centres)), len(centres))
-    with torch.no_grad(): read = model.position(model.target(obs[last]))
+    read = model.position(model.run(model.target, obs[last]))
     return dict(probe_position_rmse_px=rmse(read, centres[last]))
 
 # %% ../nbs/60_horizons.ipynb #604add1e
@@ -258,7 +258,7 @@ def _errors_at(model, world, clips, mean, at, chunk=40):
         some = slice(i, i+chunk)
         k = torch.tensor(at[some])
         real = torch.from_numpy(render(world, truth[:, some]))
-        foreseen = model.predictor.onward(start, z, done, k-done)
+        foreseen = model.run(model.predictor.onward, start, z, done, k-done)
         error[:, some] = (model.decode(foreseen)-real).square().mean((2, 3))
         reference[:, some] = (mean-real).square().mean((2, 3))
         z, done = foreseen[:, -1:], int(k[-1])

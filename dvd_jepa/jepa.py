@@ -18,7 +18,8 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 
 from .config import DEFAULTS, Config, config_from_json, config_to_json, flat
-from .core import as_frames, as_latents, check_whole, picture_size, seeded, wrong
+from .core import as_device, as_frames, as_latents, check_whole, picture_size
+from .core import seeded, wrong
 from .files import load_tensors, save_tensors
 from .observe import stack
 from .parts import PREDICTORS, as_predictor, make_decoder, make_encoder
@@ -60,6 +61,10 @@ WorldModel.context = property(lambda self: self.config.context)
 # frames of a clip before the first one that can surprise it
 WorldModel.unjudged = property(lambda self: self.config.context + self.config.ahead - 1)
 WorldModel.frame_size = property(lambda self: picture_size(self.shape))   # (H, W) or (C, H, W)
+WorldModel.device = property(lambda self: _device_of(self.target))
+
+def _device_of(module):
+    return next((p.device for p in module.parameters()), torch.device("cpu"))
 
 @patch
 def __repr__(self:WorldModel):
@@ -104,6 +109,19 @@ def update_target(self:WorldModel):
     for slow,fast in zip(self.target.parameters(), self.online.parameters()):
         slow.mul_(keep).add_(fast, alpha=1-keep)
 
+# %% ../nbs/21_jepa.ipynb #dc4e9593
+@patch
+@torch.no_grad()
+def run(self:WorldModel,
+    part,     # A part of the model, or a method of one
+    x:Tensor, # What it is asked, on any device
+    *rest,    # And what else it takes
+)->Tensor:    # Its answer, on the device of `x`
+    "Ask a part on the device where the model computes."
+    # latents and pictures move; whole numbers, such as k, stay on the processor
+    def moved(r): return r.to(self.device) if isinstance(r, Tensor) and r.dtype == x.dtype else r
+    return part(moved(x), *map(moved, rest)).to(x.device)
+
 # %% ../nbs/21_jepa.ipynb #1ff13a12
 @patch
 @torch.no_grad()
@@ -112,7 +130,7 @@ def encode(self:WorldModel,
 )->Tensor:  # (n, T - context + 1, D)
     "Latents of every observation in `frames`, by the target encoder."
     frames = as_frames(frames, least=self.context, size=self.frame_size)
-    return self.target(stack(frames, self.context, self.config.glimpses))
+    return self.run(self.target, stack(frames, self.context, self.config.glimpses))
 
 # %% ../nbs/21_jepa.ipynb #9250a925
 @patch
@@ -123,20 +141,21 @@ def predict(self:WorldModel,
     actions=None, # For predictors that are told what is done; the others refuse them
 )->Tensor:        # (..., D)
     "The latent `k` frames later."
-    return self.predictor.roll(as_latents(z, self.latent_shape), check_whole("k", k), actions)
+    z = as_latents(z, self.latent_shape)
+    return self.run(self.predictor.roll, z, check_whole("k", k), actions)
 
 # %% ../nbs/21_jepa.ipynb #086f3637
 @patch
 def add_decoder(self:WorldModel):
     "Attach an untrained decoder (latent → frame) and return it."
-    self.decoder = self._new_decoder()
+    self.decoder = self._new_decoder().to(self.device)
     return self.decoder
 
 # %% ../nbs/21_jepa.ipynb #021d49c1
 @patch
 def add_probe(self:WorldModel):
     "Attach an untrained linear position probe (latent → y, x) and return it."
-    self.probe = nn.Linear(prod(self.latent_shape), 2)
+    self.probe = nn.Linear(prod(self.latent_shape), 2).to(self.device)
     return self.probe
 
 def _readout(model, name, cure):
@@ -152,7 +171,7 @@ def decode(self:WorldModel,
 )->Tensor: # Grey levels in [0, 1], (..., H, W)
     "Draw latents. Raises ValueError if this is a pure JEPA, which can't."
     cure = "a pure JEPA understands and can't draw (train with decoder_steps > 0)"
-    return _readout(self, "decoder", cure)(as_latents(z, self.latent_shape))
+    return self.run(_readout(self, "decoder", cure), as_latents(z, self.latent_shape))
 
 # %% ../nbs/21_jepa.ipynb #16620a6d
 @patch
@@ -162,7 +181,7 @@ def position(self:WorldModel,
 )->Tensor: # Centres (y, x) in px, (..., 2)
     "Read the logo's centre from latents. Raises ValueError without a probe."
     probe = _readout(self, "probe", "train with probe_steps > 0")
-    return probe(as_latents(z, self.latent_shape).flatten(-len(self.latent_shape)))
+    return self.run(probe, as_latents(z, self.latent_shape).flatten(-len(self.latent_shape)))
 
 # %% ../nbs/21_jepa.ipynb #66b3d275
 def digest_of(
@@ -188,7 +207,7 @@ def save(self:WorldModel,
         expected = "a file *.safetensors, such as runs/mine/model.safetensors"
         raise wrong("path", repr(str(path)), expected)
     if measure and self.source is not None: self.measure()
-    tensors = {k: v for k,v in self.state_dict().items() if not k.startswith("online.")}
+    tensors = {k: v.cpu() for k,v in self.state_dict().items() if not k.startswith("online.")}
     for name,(numbers, _) in self.kept.items():
         tensors |= {f"kept.{name}.{k}": v for k,v in numbers.items()}
     save_tensors(path, tensors, _metadata(self))
@@ -262,12 +281,13 @@ def load(
     encoder=None,     # As in `WorldModel`, for a checkpoint whose encoder isn't the library's
     predictor=None,   # … whose predictor isn't
     decoder=None,     # … whose decoder isn't
+    device="cpu",     # Where it computes: "cpu", "cuda", "mps"
 )->WorldModel:
     "Load a world model. Raises FileNotFoundError, or ValueError if foreign or damaged."
-    path = checkpoint_path(source)
+    path, device = checkpoint_path(source), as_device(device)
     tensors, meta = load_tensors(path)
     own = dict(encoder=encoder, predictor=predictor, decoder=decoder)
-    try: return _restored(path, tensors, _as_in_0_1(meta), own)
+    try: return _restored(path, tensors, _as_in_0_1(meta), own).to(device)
     except (KeyError, TypeError, RuntimeError) as e:
         unfit = f"checkpoint {path}: its weights and config don't belong together ({e})"
         raise ValueError(unfit) from e

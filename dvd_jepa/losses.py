@@ -58,7 +58,7 @@ def epps_pulley(
     knots:int=9,    # Of the trapezoid rule, from 0 on
 )->Tensor:          # (M,), ≥ 0; about 1 for standard Gaussian columns, of the order of B for others
     "How far each column is from a standard normal sample (Epps & Pulley 1983)."
-    t = torch.linspace(0, reach, knots)                                         # (K,)
+    t = torch.linspace(0, reach, knots, device=x.device)                        # (K,)
     normal = (-t**2/2).exp()
     tx = x[..., None]*t                                                         # (B, M, K)
     distance = (tx.cos().mean(0)-normal).square() + tx.sin().mean(0).square()   # (M, K)
@@ -72,7 +72,7 @@ def sigreg_loss(
     "Mean Epps-Pulley statistic over random directions (LeJEPA, alg. 1)."
     z = as_table(z)
     directions = nn.functional.normalize(torch.randn(z.shape[-1], slices), dim=0)   # (D, M)
-    return epps_pulley(z @ directions).mean()
+    return epps_pulley(z @ directions.to(z.device)).mean()
 
 # %% ../nbs/22_losses.ipynb #79bb98aa
 def trust(
@@ -102,7 +102,7 @@ def contrastive_loss(
     if z_hat.ndim > 3: z_hat, z_next = z_hat.flatten(-3), z_next.flatten(-3)   # maps
     z_hat, z_next = z_hat.flatten(0, -2), z_next.flatten(0, -2)
     scores = -torch.cdist(z_hat, z_next).square()/2
-    own = torch.arange(len(z_hat))
+    own = torch.arange(len(z_hat), device=z_hat.device)
     each = nn.functional.cross_entropy(scores, own, reduction="none")
     return each.mean() if sure is None else (sure.flatten()*each).sum()/sure.sum()
 
@@ -120,6 +120,7 @@ def jepa_loss(
     "Prediction, what `config.anti_collapse` asks of the spread, and a contrastive term."
     turning = config.latent - config.invariants
     reach = reach_at(progress, config.reach)
+    if lags is not None: lags = lags.to(z.device)
     sure = trust(lags, reach) if lags is not None and reach else None
     moves = z_hat, z_next
     if config.invariants:

@@ -15,8 +15,9 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor
 
-from .alarms import conformal_threshold, kept_threshold
-from .core import as_frames, as_tensor, check_number, check_rate, check_whole, wrong
+from .alarms import careful_threshold, conformal_threshold, kept_threshold
+from .core import as_device, as_frames, as_tensor, check_number, check_rate
+from .core import check_whole, wrong
 from .engine import compiled
 from .jepa import WorldModel, digest_of
 from .observe import looked_at
@@ -58,12 +59,14 @@ class Monitor:
         false_alarms:float=1e-3, # Asked share of clean frames that may ring
         space:str=None,          # As in `WorldModel.surprise`
         patience:int=30,         # Alarms, without `context` calm frames in a row, until it is lost
+        device=None,             # Where the model shall compute; None: where it is
     ):
         if not isinstance(model, WorldModel):
             expected = "a WorldModel, from dvd_jepa.load or fit"
             raise wrong("model", f"a {type(model).__name__}", expected)
         self.model, self.false_alarms = model, check_rate("false_alarms", false_alarms)
         self.space, self.patience = space_of(model, space), check_whole("patience", patience, 1)
+        if device is not None: model.to(as_device(device))
         self._threshold = None
         self._places = looked_at(model.context, model.config.glimpses)
         if self.space == "relative": yardstick(model)   # now, not at the first frame
@@ -92,17 +95,20 @@ def __repr__(self:Monitor):
 # %% ../nbs/42_monitor.ipynb #b1e89b11
 @patch
 def calibrate(self:Monitor,
-    clean_frames=None, # (n, T, H, W), or a list of clips (T, H, W); None for the model's own
+    clean_frames=None, # (n, T, H, W), or clips (T, H, W) one by one; None for the model's own
+    careful:bool=False,# Take the highest threshold that any clip alone would give?
 ):
     "Set the threshold from clean episodes, not trained on. Raises ValueError if they are too few."
     if clean_frames is None:
+        if careful: raise wrong("careful", True, "False, or clips of yours with it")
         return self._promise(kept_threshold(self.model, self.false_alarms, self.space))
     clean = getattr(clean_frames, "frames", clean_frames)   # of Clips
-    if not isinstance(clean, (list, tuple)): clean = [clean]
-    else: clean = [clip[None] for clip in clean]
-    if not clean: raise wrong("clean_frames", "no clips", "at least one")
-    scores = torch.cat([self.model.surprise(clip, self.space).flatten() for clip in clean])
-    return self._promise(conformal_threshold(scores, self.false_alarms))
+    if hasattr(clean, "ndim"): clean = [clean]
+    else: clean = (clip[None] for clip in clean)
+    scores = [s for clip in clean for s in self.model.surprise(clip, self.space)]   # (T,) each
+    if not scores: raise wrong("clean_frames", "no clips", "at least one")
+    if careful: return self._promise(careful_threshold(scores, self.false_alarms))
+    return self._promise(conformal_threshold(torch.cat(scores), self.false_alarms))
 
 # %% ../nbs/42_monitor.ipynb #5ea50ed2
 @patch
@@ -196,7 +202,7 @@ def _heat(usual, z_hat, z, judged, several):
     return places if several else places[0]
 
 def _draw(model, z_hat, judged, several):
-    with torch.no_grad(): pictures = model.decoder(torch.from_numpy(z_hat))
+    pictures = model.run(model.decoder, torch.from_numpy(z_hat))
     pictures[~torch.from_numpy(judged)] = torch.nan   # nothing was expected yet
     return pictures if several else pictures[0]
 
@@ -248,9 +254,10 @@ def _judge(self:Monitor, obs, z_hat, frame):
     if self.streams == 1 and self._engine:
         score, expected = self._engine(obs[0], z_hat[0], frame[0])
         return np.array([score], np.float32), expected[None], None
-    z, expected = self.model.target(torch.from_numpy(obs)), torch.from_numpy(z_hat)
-    score = scored(self.model, self.space, expected, z, torch.from_numpy(frame))
-    return score.numpy(), self.model.predictor.roll(z, self.model.config.ahead).numpy(), z
+    model, expected = self.model, torch.from_numpy(z_hat)
+    z = model.run(model.target, torch.from_numpy(obs))
+    score = scored(model, self.space, expected, z, torch.from_numpy(frame))
+    return score.numpy(), model.run(model.predictor.roll, z, model.config.ahead).numpy(), z
 
 # %% ../nbs/42_monitor.ipynb #a53a83b0
 @patch
@@ -297,6 +304,8 @@ def load_state_dict(self:Monitor,
         expected = f"one of this model, in the space {self.space!r}"
         raise wrong("state", "one of another model, or of another space", expected)
 
+    if state["z_hat"].ndim == 1 + len(self.model.latent_shape):   # as 0.1 kept it
+        state["z_hat"] = state["z_hat"][None]
     fresh = Monitor(self.model, state["false_alarms"].item(), self.space, int(state["patience"]))
     fresh._start(len(state["seen"]))
     for name in _REMEMBERED:

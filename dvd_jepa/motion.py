@@ -27,9 +27,9 @@ def flow(
         raise ImportError("flow needs OpenCV: pip install 'dvd-jepa[motion]'") from e
     cv2.setNumThreads(1)                       # never in its own way, and repeatable
     how = dict(pyr_scale=.5, levels=2, winsize=9, iterations=3, poly_n=5, poly_sigma=1.1, flags=0)
-    frames = [(255*x).round().byte().numpy() for x in (before, after)]
+    frames = [(255*x).round().byte().cpu().numpy() for x in (before, after)]
     found = [cv2.calcOpticalFlowFarneback(a, b, None, **how) for a,b in zip(*frames)]
-    return torch.from_numpy(np.stack(found)).movedim(-1, 1)
+    return torch.from_numpy(np.stack(found)).movedim(-1, 1).to(before.device)
 
 # %% ../nbs/15_motion.ipynb #5b1ecf4a
 def gathered(
@@ -73,20 +73,22 @@ class MotionEncoder(nn.Module):
 # %% ../nbs/15_motion.ipynb #9ffb0b4c
 @patch
 @torch.no_grad()
-def _found(self:MotionEncoder, obs):   # (N, places*C*H*W) → (N, 4, h, w)
-    "What is gathered at each place, in px per frame."
+def look(self:MotionEncoder, obs):     # (..., places*C*H*W) → (..., 4, h, w)
+    "What is gathered at each place, in px per frame. Nothing of it is learned."
     x = obs.reshape(-1, self.places, *self.shape).mean(2)   # grey
     found = gathered(flow(x[:, 0], x[:, -1]), (x[:, -1]-self.usual).abs() > PRESENT)
     found[:, :3] /= self.span
-    return found
+    return found.reshape(*obs.shape[:-1], *found.shape[1:])
 
+# %% ../nbs/15_motion.ipynb #ce72f1d5
 @patch
-def forward(self:MotionEncoder, obs):  # (..., places*C*H*W) → (..., D, h, w)
-    found = self._found(obs.flatten(0, -2))
+def forward(self:MotionEncoder, obs):  # … or what `look` saw in them → (..., D, h, w)
+    looked = obs if obs.shape[-3:] == (4, *self.latent_shape[1:]) else self.look(obs)
+    found = looked.flatten(0, -4)
     present = (found[:, 3:] > SHARE).float()
     seen = torch.cat([(found[:, :3]-self.mean)/self.std*present, present], 1)
     z = (self.net(seen) + self.straight(seen))*present
-    return z.reshape(*obs.shape[:-1], *self.latent_shape)
+    return z.reshape(*looked.shape[:-3], *self.latent_shape)
 
 @patch
 @torch.no_grad()
@@ -94,7 +96,7 @@ def settle(self:MotionEncoder, obs):   # some observations, (B, places*C*H*W)
     "Learn the usual picture, and for each row the usual velocities and their spread."
     frames = obs.reshape(-1, self.places, *self.shape)[:, -1].mean(1)
     self.usual.copy_(frames.median(0).values)
-    found = self._found(obs)
+    found = self.look(obs)
     for row in range(found.shape[2]):
         near = found[:, :, max(0, row-1):row+2].movedim(1, -1).reshape(-1, 4)
         near = near[near[:, 3] > SHARE]

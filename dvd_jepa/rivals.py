@@ -294,6 +294,9 @@ def training_sample(
 
 @lru_cache(1)
 def _first_of(source, episodes, length, seed, frames):
+    if extent := source.extent("train"):   # of footage, as much as fits into a quarter gigabyte
+        length = min(frames, extent[1])
+        episodes = min(400, max(20, 2**26//(length*int(np.prod(source.shape)))))
     clips = source.clips("train", episodes, length, seed)
     return tuple(x if x is None else x[:400, :frames].clone() for x in (clips.frames, clips.states))
 

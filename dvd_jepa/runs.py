@@ -36,7 +36,7 @@ def write_dream(
     "Reality beside the dream of it: a GIF, or ASCII where there is no decoder."
     at = _first_and_last(check_whole("steps", steps, 1))
     seen, came, at, centres = _reality(model, home_of(model), seed, at, on_step)
-    z = model.predictor.roll(model.encode(seen)[0], torch.tensor(at))        # (K, D)
+    z = model.run(model.predictor.roll, model.encode(seen)[0], torch.tensor(at))   # (K, D)
     if model.decoder is None:
         return _write_ascii(model, Path(folder)/"dream.txt", at, centres, z)
 

@@ -60,7 +60,7 @@ def scored(
     if space == "latent": return (z_hat-z).square().flatten(-len(model.latent_shape)).mean(-1)
 
     if space == "pixels":
-        drawn = model.decoder(z_hat) if drawn is None else drawn
+        drawn = model.run(model.decoder, z_hat) if drawn is None else drawn
         picture = tuple(range(-len(model.frame_size), 0))
         return (drawn-frames).square().mean(picture)
 
@@ -76,7 +76,7 @@ def surprises(
     "Its surprise in several spaces, for the price of one look."
     spaces = [space_of(model, space) for space in spaces] if spaces else spaces_of(model)
     unjudged = model.unjudged
-    frames = as_frames(frames, least=unjudged+1, size=model.frame_size)
+    frames = as_frames(frames, least=unjudged+1, size=model.frame_size).cpu()
     few = max(1, 2**24//frames[0].numel())   # so many episodes that memory stays flat
     parts = [_scores(model, part, spaces) for part in frames.split(few)]
     early = frames.new_full((len(frames), unjudged), float("nan"))
@@ -86,9 +86,9 @@ def surprises(
 # %% ../nbs/40_surprise.ipynb #d34db7ca
 def _scores(model, frames, spaces):   # (n, T, H, W) → of each space (n, T - context)
     z, ahead = model.encode(frames), model.config.ahead
-    z_hat = model.predictor.roll(z[:, :-ahead], ahead)
+    z_hat = model.run(model.predictor.roll, z[:, :-ahead], ahead)
     came = frames[:, model.unjudged:]
-    drawn = model.decoder(z_hat) if _draws(model) & set(spaces) else None
+    drawn = model.run(model.decoder, z_hat) if _draws(model) & set(spaces) else None
     return [scored(model, space, z_hat, z[:, ahead:], came, drawn) for space in spaces]
 
 # %% ../nbs/40_surprise.ipynb #20ab9526
@@ -145,7 +145,7 @@ def ratio(self:Yardstick,
     latent = (z_hat-z).square().mean(-1)/self.latent
     if self.axes is None: return latent
 
-    drawn = model.decoder(z_hat) if drawn is None else drawn
+    drawn = model.run(model.decoder, z_hat) if drawn is None else drawn
     residual = (drawn-frames).flatten(-len(model.frame_size))
     return (latent + beyond(residual, self.axes)/self.beyond)/2
 
@@ -172,12 +172,12 @@ def _expected(model, source, episodes):
     "Expected latents and those that came (N, D), and what came as pictures (N, H, W)."
     c, k, ahead = model.config, model.context, model.config.ahead
     length = max(64, k+ahead+7)
-    most = max(8, 2**28//(length*prod(model.shape)))   # a gigabyte
+    most = max(8, 2**26//(length*prod(model.shape)))   # a quarter of a gigabyte
     clips = source.clips("train", min(episodes, most), length, c.seed)
     frames = camera(clips.frames, c.noise, c.drift, c.seed)
     few = max(1, 250*256//prod(model.shape))           # so many episodes that memory stays flat
     z = torch.cat([model.encode(part) for part in frames.split(few)])
-    z_hat = model.predictor.roll(z[:, :-ahead], ahead)
+    z_hat = model.run(model.predictor.roll, z[:, :-ahead], ahead)
     came = frames[:, k+ahead-1:]
     return z_hat.flatten(0, 1), z[:, ahead:].flatten(0, 1), came.flatten(0, 1)
 
@@ -248,7 +248,8 @@ def _measured(model, source, episodes, axes, mixtures):
     parts = list(zip(z_hat.split(20_000), z.split(20_000), frames.split(20_000)))
     usual, rest = None, 1.
     if model.decoder is not None:
-        residual = torch.cat([model.decoder(expected)-came for expected,_,came in parts])
+        drawn = [model.run(model.decoder, expected)-came for expected,_,came in parts]
+        residual = torch.cat(drawn)
         usual, rest = _usual(residual.flatten(1), axes)
 
     latent = max((z_hat-z).square().mean().item(), 1e-12)
@@ -367,7 +368,7 @@ def surprise_map(self:WorldModel,
     ahead, unjudged = self.config.ahead, self.unjudged
     frames = as_frames(frames, least=unjudged+1, size=self.frame_size)
     z, y = self.encode(frames), yardstick(self)
-    z_hat = self.predictor.roll(z[:, :-ahead], ahead)
+    z_hat = self.run(self.predictor.roll, z[:, :-ahead], ahead)
     early = frames.new_full((len(frames), unjudged, *self.latent_shape[1:]), float("nan"))
     return torch.cat([early, y.strange(z_hat, z[:, ahead:])], 1)
 

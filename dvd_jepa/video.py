@@ -301,13 +301,22 @@ def clips(self:Footage,
     "Clips of one part, in the order in which they came, read into memory."
     if length is not None: check_whole("length", length, 1)
     length = min(length or self.length, self.length)
-    at = self.moments(part, n, seed)[:, None] + torch.arange(length)   # (n, T)
-    frames = as_frames(self.reel[at], name=self.name, size=picture_size(self.shape))
+    starts = self.moments(part, n, seed)
+    frames, at = self.at(starts, length), starts[:, None] + torch.arange(length)   # at: (n, T)
     done = None if self.done is None else self.done[at[:, :-1]]
     states = None if self.states is None else self.states.flatten(0, 1)[at]
     return Clips(frames, done, states)
 
 # %% ../nbs/10_video.ipynb #60881641
+@patch
+def at(self:Footage,
+    starts:Tensor,   # Where clips begin in `reel`, (n,)
+    length:int=None, # Frames of each; None for a whole clip
+)->Tensor:           # (n, T, H, W)
+    "The frames of clips that begin there."
+    places = starts[:, None] + torch.arange(length or self.length)
+    return as_frames(self.reel[places], name=self.name, size=picture_size(self.shape))
+
 @patch
 def extent(self:Footage,
     part:str, # "train", "calibrate" or "test"

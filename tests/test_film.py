@@ -220,7 +220,7 @@ REFUSED = [   # what it is called, how it is made in an empty folder, what is wi
     ("a path with a zero in it", lambda d: "a\0b", {}, "film: nothing at "),
     # wishes
     *[(f"{name}={wish!r}", lambda d: npy(d/"a.npy", GREY), {name: wish}, says) for name,wish,says in [
-        ("size", 0, "size: received 0, expected (H, W) in px"), ("size", (8, 8, 3), "size: received (8, 8, 3), expected (H, W) in px"), ("size", (0, 8), "size (H, W): received 0, expected a whole number of at least 1"), ("size", "8x8", "size: received '8x8', expected (H, W) in px"),
+        ("size", 0, "size, the shorter side in px: received 0, expected a whole number"), ("size", (8, 8, 3), "size: received (8, 8, 3), expected (H, W) in px"), ("size", (0, 8), "size (H, W): received 0, expected a whole number of at least 1"), ("size", "8x8", "size: received '8x8', expected (H, W) in px"),
         ("crop", (0, 0, H+1, 8), f"crop: received one of 49×8 at 0, 0, expected one inside the {H}×{W} px of a.npy"), ("crop", (-1, 0, 8, 8), "crop (top, left, height, width): received -1, expected a whole number of at least 0"), ("crop", (0, 0, 8), "crop: received (0, 0, 8), expected (top, left, height, width) in px"),
         ("fps", 0, "fps: received 0, expected a number in [0.001, 1000]"), ("fps", -5, "fps: received -5, expected a number in [0.001, 1000]"), ("fps", float("nan"), "fps: received nan, expected a number in [0.001, 1000]"), ("fps", "5", "fps: received '5', expected a number in [0.001, 1000]"),
         ("fps", 5, "fps: received 5 for a.npy, expected None"), ("every", 0, "every: received 0, expected a whole number of at least 1"), ("every", 1.5, "every: received 1.5, expected a whole number of at least 1"), ("grey", "yes", "grey: received 'yes', expected True or False")]],

@@ -223,5 +223,6 @@ def test_your_own_video_goes_as_readme_says(tmp_path):
     rings = [line["frame"] for line in lines]
     assert len(film) == 540 and all(any(sent[who] <= t < sent[who]+80 for t in rings) for who in ("cyclist", "runner", "cart")), rings
     assert sum(t < sent["cyclist"] for t in rings) <= 1, "nobody rang before anything happened"
+    assert sum(sent["faller"]+20 < t for t in rings) <= 3, "who lies there doesn't ring"
     rates = json.loads((tmp_path/"runs"/"square"/"metrics.json").read_text())["surprise"]
     assert rates["asked_per_1000"] <= 1.01 and rates["scores"]["relative"]["measured_per_1000"] <= 5
