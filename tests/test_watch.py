@@ -14,7 +14,7 @@ spec.loader.exec_module(faults)
 BY_NAME = {name: (expected, run) for name,_,expected,run in faults.FAULTS}
 
 
-@pytest.mark.parametrize("name", ["silent", "killed", "receiver_fails", "pipe_cut"])
+@pytest.mark.parametrize("name", ["killed", "receiver_fails", "receiver_hangs", "receiver_raves", "pipe_cut"])
 def test_a_fault_ends_as_it_was_written_down_before(name):
     expected, run = BY_NAME[name]
     assert run() == expected
