@@ -137,7 +137,8 @@ class Recent:
         image = image.resize((round(image.width*small), round(image.height*small)))
         image.save(packed, "JPEG", quality=80)
         self.kept.append((now, packed.getvalue()))
-        while self.kept[0][0] < now - self.before: self.kept.popleft()
+        while not now - self.before <= self.kept[0][0] <= now:   # a clock may be set back
+            self.kept.popleft()
         for path,(pictures, stop) in list(self.open.items()):
             if now <= stop: pictures.append(self.kept[-1])
             else: self._write(path)

@@ -92,7 +92,7 @@ def add(self:Attendant,
     post = Post(name, fresh, self.look, self.number, recent=recent, health=health, **self.how)
     tensors, meta = self._old
     if name in meta["posts"]: self._goes_on(post, tensors, meta["posts"][name])
-    self.posts[name] = post
+    self.posts[name], self.counted[name] = post, post.judged
     return post
 
 # %% ../nbs/73_attend.ipynb #588a5340
@@ -140,17 +140,18 @@ def see(self:Attendant,
     for event in told: self._announce(post, event)
     self._count(post, shot, clock)
     if told or clock - self.saved >= self.pause:
-        self._tell(lambda _: self.save(), None)
+        self._tell(self.save)
         self.saved = clock
         _alive()
     return told
 
 # %% ../nbs/73_attend.ipynb #28d6baf8
 @patch
-def _tell(self:Attendant, sink, event):
+def _tell(self:Attendant, sink, *event):
     "A full disk must not end a watch, nor anything else that becomes of an event."
-    try: sink(event)
-    except Exception as e: self.note(f"{type(sink).__name__}: {type(e).__name__}, {redacted(e)}")
+    name = getattr(sink, "__name__", type(sink).__name__)
+    try: sink(*event)
+    except Exception as e: self.note(f"{name}: {type(e).__name__}, {redacted(e)}")
 
 @patch
 def _announce(self:Attendant, post, event):
@@ -174,7 +175,7 @@ def _count(self:Attendant, post, shot, clock):
     "Numbers for Prometheus, and a word when the promise isn't kept."
     asked = post.monitor.false_alarms
     if self.metrics and shot is not None:
-        of, new = dict(camera=post.name), post.judged - self.counted.get(post.name, 0)
+        of, new = dict(camera=post.name), post.judged - self.counted[post.name]
         self.counted[post.name] = post.judged
         self.metrics.frames.labels(**of).inc(new)
         self.metrics.alarms.labels(**of).inc(new and post.rang)
@@ -200,14 +201,12 @@ def attend(self:Attendant,
     if recalibrate: self._learn()
     self.save()
     _alive("READY=1")
-    self._begun, self._looked, said = (time.time(), start), {}, {}
+    self._begun, self._looked, self._said = (time.time(), start), {}, {}
     while (going := [name for name,camera in cameras.items() if not camera.done]):
         passed = time.monotonic() - start
         if self.stopping or (seconds is not None and passed >= seconds): break
         if not any([self._look_at(name, cameras[name]) for name in going]): time.sleep(.005)
-        for name in going:
-            if (reason := cameras[name].reason) and said.get(name) != reason: self.note(reason)
-            said[name] = reason
+        for name,camera in cameras.items(): self._hear_of(name, camera)
         if recalibrate and passed >= recalibrate: recalibrate = self._learned()
     self._end(cameras)
 
@@ -222,14 +221,22 @@ def _look_at(self:Attendant, name, camera):
     if shot or camera.live: self.see(name, shot, now, clock)
     self._looked[name] = time.monotonic()
     if self.metrics: self.metrics.dropped.labels(camera=name).set(camera.dropped)
-    if camera.done:
-        for event in self.posts[name].events.finish(): self._announce(self.posts[name], event)
     return shot is not None
+
+@patch
+def _hear_of(self:Attendant, name, camera):
+    "Note why a connection broke; where a source has ended, its events have, too."
+    reason, post = camera.reason, self.posts[name]
+    if reason and self._said.get(name) != reason: self.note(reason)
+    self._said[name] = reason
+    if not camera.done: return
+    for event in post.events.finish(): self._announce(post, event)
 
 # %% ../nbs/73_attend.ipynb #82253a88
 @patch
 def _end(self:Attendant, cameras):
     "Write what is open. Raises Broken for a file that isn't a film."
+    for name,camera in cameras.items(): self._hear_of(name, camera)
     for post in self.posts.values(): post.recent.close()
     self.save()
     self.close()
@@ -264,16 +271,16 @@ def _learned(self:Attendant):
 
 # %% ../nbs/73_attend.ipynb #e9daf1a8
 def named_cameras(
-    sources, # Addresses, NAME=ADDRESS, or NAME=env:VARIABLE
+    sources, # ADDRESS or NAME=ADDRESS; env:VARIABLE in place of an address
 )->dict:     # Name → address
     "Names and addresses. Raises ValueError for a name that is used twice."
     found = {}
     for i,source in enumerate(sources, 1):
         name, told, address = source.partition("=")
-        if address.startswith("env:"): address = _from_environment(address[4:])
         if not told or not name.replace("-", "").replace("_", "").isalnum():
             name, address = f"camera{i}" if len(sources) > 1 else "camera", source
         if name in found: raise wrong("watch", f"the name {name!r} twice", "another for each")
+        if address.startswith("env:"): address = _from_environment(address[4:])
         found[name] = address
     return found
 

@@ -80,7 +80,7 @@ class Camera:
         patience:float=10., # Seconds without a picture until a connection counts as broken
         keep:int=8,         # Pictures that wait to be fetched
         shape:tuple=None,   # Of raw pictures, (C, H, W)
-        longest:float=60.,  # Longest wait before it knocks again, seconds
+        longest:float=60.,  # Longest wait before it calls again, seconds
     ):
         if address == "-" and not shape: raise wrong("camera -", "no shape", "that of a picture")
         self.address, self.said, self.grey = address, redacted(address), grey
@@ -146,7 +146,7 @@ def _late(self:Camera, now):
 # %% ../nbs/43_camera.ipynb #0d201b9c
 @patch
 def _read(self:Camera):
-    "The thread: connect, read, and knock again."
+    "The thread: connect, read, and call again."
     wait = 1.
     while not self._stop.is_set():
         try:

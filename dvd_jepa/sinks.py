@@ -131,7 +131,8 @@ def _deliver(self:Webhook):
     while not self._stop.is_set():
         self._wake.clear()
         for path in self.waiting():
-            failure = self._try(path)
+            try: failure = self._try(path)
+            except OSError as e: failure = f"its spool fails ({e.strerror})"
             if failure is None: wait = 1.
             else:
                 self.failed += 1

@@ -504,8 +504,12 @@ class Take(BaseHTTPRequestHandler):
         if answer == "rave": return self.wfile.write(b"\x00\x01 no HTTP\r\n\r\n")
         if answer == 200: self.server.taken.append(body["id"])
         self.send_response(answer)
-        self.send_header("Location", "http://127.0.0.1:1/")
+        self.send_header("Location", f"http://127.0.0.1:{self.server.server_port}/")
         self.send_header("Content-Length", "0")
+        self.end_headers()
+    def do_GET(self):   # whoever follows comes here
+        self.server.taken.append("elsewhere")
+        self.send_response(200)
         self.end_headers()
 
 
