@@ -22,7 +22,7 @@ import typer
 
 from .terminal import (
     AGAINST_COLLAPSE, ANNOTATED, CAMERAS, CAPACITY, CLEAN, CLIPS, CROP, CURVES, DEVICE,
-    DRIFT, EVENTS, EVERY, FALSE_ALARMS, FILE, FPS, FRAMES, GREY, HEADLESS, HELD_OUT, HOME,
+    DRIFT, EVENTS, EVERY, FALSE_ALARMS, FILE, FOLLOW, FPS, FRAMES, GREY, HEADLESS, HELD_OUT, HOME,
     ITS_FILMS, KIND, LINES, LISTEN, MAGNITUDE, METRICS, MODEL, MODELS, MQTT, NOISE, OUT,
     PATIENCE, PLOT, PORT, PURE_STEPS, RATES, RECALIBRATE, RECIPE, RUN, RUN_FOLDER, SEED,
     SEEDS, SIZE, SOURCE, SPACE, SPOOL, START, STATE, STEPS, STOP_AFTER, THEIR_FILMS,
@@ -306,35 +306,23 @@ def monitor(file:FILE=None, model:WATCHER="rotor", kind:KIND=None, magnitude:MAG
 def watch(sources:CAMERAS, model:WATCHER="rotor", false_alarms:FALSE_ALARMS=1e-3, clean:CLEAN=None,
           events:EVENTS=None, clips:CLIPS=None, webhook:WEBHOOK=None, spool:SPOOL=None,
           mqtt:MQTT=None, metrics:METRICS=None, listen:LISTEN="127.0.0.1", state:STATE=None,
-          patience:PATIENCE=10., recalibrate:RECALIBRATE=0., seconds:STOP_AFTER=None):
+          patience:PATIENCE=10., follow:FOLLOW=False, recalibrate:RECALIBRATE=0.,
+          seconds:STOP_AFTER=None):
     """Watch live cameras, and tell of what happens: strange things, and cameras that are
     dead, frozen, dark, blinded or moved. Exit code: **0** nothing happened, **1** something
     did, **2** error."""
-    from dvd_jepa.attend import stand_watch
-    from dvd_jepa.jepa import load
-    from dvd_jepa.watching import calibrated
+    from dvd_jepa.cameras import stand_watch, wishes_of
+    from dvd_jepa.sinks import Metrics
 
-    sinks, numbers = _sinks(events, webhook, spool, mqtt, metrics, listen)
-    watcher = calibrated(load(model), false_alarms, None, clean, 0., 0.)
+    wanted = dict(model=model, false_alarms=false_alarms, clean=clean, patience=patience,
+                  follow=follow, webhook=webhook, mqtt=mqtt)
+    places = dict(events=events, clips=clips, spool=spool)
+    wanted |= {name: path and str(path) for name,path in places.items()}
+    wishes = wishes_of(sources, **wanted)
+    numbers = None if metrics is None else Metrics(metrics, listen)
     note("on watch; Ctrl-C ends it")
-    happened = stand_watch(watcher, sources, sinks, patience, seconds, recalibrate,
-                           state=state, clips=clips, note=note, metrics=numbers)
-    for sink in sinks:
-        if hasattr(sink, "close"): sink.close()
-    if happened: raise typer.Exit(1)
-
-# %% ../nbs/73_cli.ipynb #4933bc5b
-def _sinks(events, webhook, spool, mqtt, metrics, listen):
-    "Whom events are told to, and the numbers for Prometheus or None."
-    from dvd_jepa.core import wrong
-    from dvd_jepa.sinks import Lines, Metrics, Mqtt, Webhook
-
-    if (webhook is None) != (spool is None):
-        raise wrong("watch", "one of --webhook and --spool", "both: what isn't taken lies there")
-    sinks = [Lines(events)]
-    if webhook: sinks.append(Webhook(webhook, spool, on_fail=note))
-    if mqtt: sinks.append(Mqtt(mqtt))
-    return sinks, None if metrics is None else Metrics(metrics, listen)
+    if stand_watch(wishes, seconds, recalibrate, note, state=state, metrics=numbers):
+        raise typer.Exit(1)
 
 # %% ../nbs/73_cli.ipynb #586754de
 @app.command()

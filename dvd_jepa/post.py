@@ -63,6 +63,7 @@ class Post:
         self.moved, self.off, self.before = moved, 0., None   # `off`: share of late that is strange
         self.rate, self.judged, self.judged_at, self.rang = 0., 0, None, False
         self.learning, self.unfit = None, None
+        self.early, self.reading = [], None   # events told of before a verdict; the last verdict
 
 # %% ../nbs/45_post.ipynb #af6791d1
 @patch
@@ -72,22 +73,44 @@ def see(self:Post,
     clock:float, # Seconds by a clock that never goes back
 )->list:       # Of `Event`
     "Take in a picture, or that none came."
-    told, before = [], self.judged
-    if shot is not None:
-        self.health.see(shot.picture, clock)
-        wanted, follows = self.pace(shot.came if shot.seconds is None else shot.seconds)
-        ill = self.health.faults(clock)   # a frozen picture is strange, too, and that is no news
-        if shot.gap or not follows or ill: self.monitor.skip()
-        if wanted:
-            if self.recent: self.recent.see(shot.picture, now)
-            told += self._judge(shot.picture, now)
+    frame = self.take(shot, now, clock)
+    return self.conclude(None if frame is None else self.monitor.update(frame), now, clock)
+
+@patch
+def take(self:Post, shot, now, clock):   # A frame for the monitor, or None
+    "The first half of `see`: what of this is to be judged?"
+    if shot is None: return None
+    self.health.see(shot.picture, clock)
+    wanted, follows = self.pace(shot.came if shot.seconds is None else shot.seconds)
+    ill = self.health.faults(clock)   # a frozen picture is strange, too, and that is no news
+    if shot.gap or not follows or ill: self.monitor.skip()
+    if not wanted: return None
+    if self.recent: self.recent.see(shot.picture, now)
+    return self._fitting(shot.picture, now)
+
+# %% ../nbs/45_post.ipynb #9f42067f
+@patch
+def _fitting(self:Post, picture, now):
+    "The picture as the model wants it; None for one that doesn't fit."
+    try: frame, self.unfit = self.look(picture), None
+    except ValueError as e:
+        self.unfit = str(e)
+        self.monitor.skip()
+        self.early = self.events.see(now, "strange", False)
+        return None
+    return frame
+
+@patch
+def conclude(self:Post, reading, now, clock)->list:   # Of `Event`
+    "The second half of `see`: what became of the frame? A reading, or None where none was judged."
+    told, self.early, before = self.early, [], self.judged
+    if reading is not None: told = told + self._weigh(reading, now)
     if self.judged > before or self.judged_at is None: self.judged_at = clock
     faults = self._faults(clock)
     for kind in FAULTS: told += self.events.see(now, kind, kind in faults, 0., None)
     for event in told: self._film(event, now)
     return told
 
-# %% ../nbs/45_post.ipynb #9f42067f
 @patch
 def _faults(self:Post, clock):
     faults = self.health.faults(clock)
@@ -99,13 +122,8 @@ def _faults(self:Post, clock):
 
 # %% ../nbs/45_post.ipynb #0012e370
 @patch
-def _judge(self:Post, picture, now):
-    try: frame, self.unfit = self.look(picture), None
-    except ValueError as e:
-        self.unfit = str(e)
-        self.monitor.skip()
-        return self.events.see(now, "strange", False)
-    reading = self.monitor.update(frame)
+def _weigh(self:Post, reading, now):
+    self.reading = reading
     if np.isnan(reading.score): return self.events.see(now, "strange", False)
     self.judged, self.rang = self.judged+1, reading.alarm
     high = reading.score > reading.threshold or reading.lost

@@ -7,8 +7,8 @@ __all__ = ['out', 'err', 'MODEL', 'SEED', 'OUT', 'HELD_OUT', 'RECIPE', 'HOME', '
            'FPS', 'THINNED', 'CROP', 'STEPS', 'DEVICE', 'AGAINST_COLLAPSE', 'RUN_FOLDER', 'FRAMES', 'START', 'SEEDS',
            'RATES', 'WORKERS', 'VERDICT_FOLDER', 'MODELS', 'WHERE', 'THEIR_FILMS', 'CURVES', 'FILE', 'ANNOTATED',
            'LINES', 'WATCHER', 'KIND', 'MAGNITUDE', 'WHICH', 'FALSE_ALARMS', 'CLEAN', 'SPACE', 'NOISE', 'DRIFT', 'PLOT',
-           'CAMERAS', 'PATIENCE', 'STATE', 'RECALIBRATE', 'STOP_AFTER', 'EVENTS', 'CLIPS', 'WEBHOOK', 'SPOOL', 'MQTT',
-           'METRICS', 'LISTEN', 'EVERY', 'PURE_STEPS', 'RUN', 'PORT', 'HEADLESS', 'note', 'Bar', 'counting',
+           'CAMERAS', 'FOLLOW', 'PATIENCE', 'STATE', 'RECALIBRATE', 'STOP_AFTER', 'EVENTS', 'CLIPS', 'WEBHOOK', 'SPOOL',
+           'MQTT', 'METRICS', 'LISTEN', 'EVERY', 'PURE_STEPS', 'RUN', 'PORT', 'HEADLESS', 'note', 'Bar', 'counting',
            'say_metrics', 'say_published', 'say_alarms', 'readings_figure', 'say_latent', 'stop']
 
 # %% ../nbs/72_terminal.ipynb #e2a75b60
@@ -160,7 +160,10 @@ PLOT = Annotated[Path, typer.Option(help="Write the surprise over time to this .
 CAMERAS = Annotated[list[str], typer.Argument(metavar="[NAME=]SOURCE", help=(
     "rtsp://…, http://…, udp://…, /dev/video0, a film, or - for raw pictures on stdin in the "
     "model's size. Several at once have names: door=rtsp://… yard=/dev/video0. door=env:DOOR "
-    "takes the address from the variable DOOR, where others can't see it."))]
+    "takes the address from the variable DOOR, where others can't see it. A file *.toml says all "
+    "that for many cameras, each with a model and listeners of its own."))]
+FOLLOW = Annotated[bool, typer.Option("--follow", help=(
+    "The films among the sources still grow (MPEG-TS or Matroska): wait for more, as tail -f."))]
 PATIENCE = Annotated[float, typer.Option(min=.1, help=(
     "Seconds without a picture until a camera is dead; then it is called again and again."))]
 STATE = Annotated[Path, typer.Option(help=(

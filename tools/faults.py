@@ -21,8 +21,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from dvd_jepa.attend import Attendant, looker
+from dvd_jepa.attend import Attendant
 from dvd_jepa.camera import Camera
+from dvd_jepa.cameras import looker
 from dvd_jepa.config import Config
 from dvd_jepa.files import write_json
 from dvd_jepa.jepa import load
