@@ -6,10 +6,13 @@ STAMP  := $(VENV)/.installed
 # Two workers of one thread each, or one of several: threads that wait for each other's core crawl.
 ALONE  := $(filter-out 1,$(DVD_JEPA_THREADS))
 
-.PHONY: help demo test chapters install book readme weights films street baselines yardsticks collapse figures paper docs preview picture sessions bench clean capacity faults
+.PHONY: help demo watch test chapters install book readme weights films street baselines yardsticks collapse figures paper docs preview picture sessions bench clean capacity faults
 
 demo: $(STAMP)            ## train if need be, and open the dashboard
 	$(BIN)/dvd-jepa demo $(DEMO)
+
+watch: $(STAMP)           ## watch a camera over RTSP on this machine, which dies and comes back; events and films go to runs/watch (trains runs/square if need be)
+	$(BIN)/python tools/on_watch.py
 
 test: $(STAMP)            ## export the notebooks, run their cells, then the other tests (those in a browser need Chromium); what failed is said at the end
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh -c 'nbdev_export || exit 1; failed=""; \

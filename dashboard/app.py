@@ -1,4 +1,4 @@
-"""The dashboard: five pages on one world model.
+"""The dashboard: six pages on world models.
 
 Start it with `streamlit run dashboard/app.py`, or `dvd-jepa demo`."""
 import gc
@@ -37,6 +37,7 @@ page = st.navigation([
     st.Page("live.py", title="Live", icon=":material/play_circle:", default=True),
     st.Page("horizon.py", title="Horizon", icon=":material/timeline:"),
     st.Page("lab.py", title="Surprise lab", icon=":material/notifications_active:"),
+    st.Page("watching.py", title="On watch", icon=":material/videocam:"),
     st.Page("inside.py", title="Inside", icon=":material/blur_on:"),
     st.Page("training.py", title="Train", icon=":material/model_training:"),
 ], position="top")

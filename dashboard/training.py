@@ -1,108 +1,41 @@
 "Train: choose a recipe, watch it learn, take it along."
-import atexit
-import json
 import re
 import secrets
-import subprocess
-import sys
-import threading
-import time
 from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
-from common import add_own, chart, own_folder
+from common import add_own, chart
 from dvd_jepa.config import ANTI_COLLAPSE
 from dvd_jepa.core import TEST_SEED
 from dvd_jepa.jepa import load
 from dvd_jepa.show import DREAM, REALITY, curves
 from dvd_jepa.train import RECIPES, as_config, home_of
 from dvd_jepa.world import WORLDS
+from jobs import Job, begin
 
 state = st.session_state
-here = Path(__file__).parent
-MOST = 2         # trainings at a time on this server
-PATIENCE = 300   # seconds without a look before a training is given up
 NAMES = "1 to 64 letters, digits, - and _"
 ABOVE = dict(orientation="h", y=1.18, x=.4)   # where a small chart has its legend
 
 
 # A training
 
-@st.cache_resource(show_spinner=False)
-def workplace():
-    "Trainings of all sessions, and a lock for whoever starts one; none outlives the server."
-    jobs = []
-    atexit.register(lambda: [job.process.terminate() for job in jobs])
-    return jobs, threading.Lock()
-
-class Job:
-    "One training, in a process of its own."
+class Training(Job):
+    "One training."
     def __init__(self, recipe, world, seed, changes):
         self.config = as_config(recipe, seed=seed, **changes)
         self.world = WORLDS[world]
         self.recipe = recipe
         self.title = f"{recipe}, seed {seed}, {world}"
-        self.folder = own_folder()/f"run-{secrets.token_hex(4)}"
-        self.read = 0              # bytes of its progress
-        self.steps = []            # and what they said
-        self.wanted = True
-        self.looked = time.monotonic()
-        self.begin(dict(recipe=recipe, world=world, seed=seed, changes=changes))
+        asked = dict(recipe=recipe, world=world, seed=seed, changes=changes)
+        super().__init__("trainer.py", asked, "model.safetensors")
 
-    def begin(self, asked):
-        self.folder.mkdir()
-        (self.folder/"job.json").write_text(json.dumps(asked), encoding="utf-8")
-        (self.folder/"progress.jsonl").touch()
-        self.process = subprocess.Popen(
-            [sys.executable, here/"trainer.py", self.folder],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def look(self):
-        "Read what has been written since the last look."
-        self.looked = time.monotonic()
-        with open(self.folder/"progress.jsonl", encoding="utf-8") as f:
-            f.seek(self.read)
-            for line in iter(f.readline, ""):
-                if not line.endswith("\n"): break   # half a line: the rest comes later
-                self.steps.append(json.loads(line))
-                self.read = f.tell()
-        return self.steps
-
-    @property
-    def alive(self): return self.process.poll() is None
-    @property
-    def done(self): return not self.alive and (self.folder/"model.safetensors").is_file()
-    @property
-    def stopped(self): return not self.alive and not self.done and not self.wanted
-    @property
-    def trouble(self):
-        if self.alive or self.done or self.stopped: return None
-        said = self.folder/"error.txt"
-        if said.is_file(): return said.read_text(encoding="utf-8")
-        return f"the training ended with code {self.process.returncode}"
-
-    def stop(self):
-        self.wanted = False
-        self.process.terminate()
-
-
-def start(recipe, world, seed, changes):
+def start(*wanted):
     "Begin a training if there is room for one; if not, the page will say why."
-    jobs, lock = workplace()
-    with lock:
-        for job in jobs:
-            forgotten = time.monotonic()-job.looked > PATIENCE   # its page was left
-            if job.alive and forgotten: job.stop()
-        jobs[:] = [job for job in jobs if job.alive and job.wanted]
-        if len(jobs) >= MOST:
-            state.trouble = (f"{MOST} trainings are running on this server already; "
-                             "try again when one is done.")
-            return
-        try: state.job = Job(recipe, world, seed, changes)
-        except ValueError as e: state.trouble = str(e)
-        else: jobs.append(state.job)
+    try: state.job = begin(lambda: Training(*wanted))
+    except ValueError as e: state.trouble = str(e)
 
 
 # The controls

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from .alarms import conformal_threshold
 from .annotate import Recent
-from .camera import Broken, Camera, Health, redacted
+from .camera import Broken, Health, redacted
 from .core import check_number, wrong
 from .files import check_writable, load_tensors, save_tensors
 from .monitor import Monitor, update_together
@@ -37,12 +37,14 @@ class Attendant:
         note:Callable=print, # Told of what isn't an event
         metrics=None,      # A `sinks.Metrics`
         as_dict:Callable=None, # Event → dict for the sinks; None for its fields
+        on_seen:Callable=None, # Called with a `Post` and its `Shot` or None, after each look
         **how,             # fps, moved, least, calm, every: as for `Post`
     ):
         self.monitor, self.look, self.how = monitor, look, how
         self.sinks, self.clips, self.note, self.metrics = list(sinks), clips, note, metrics
         self.state = None if state is None else Path(state)
         self.as_dict = as_dict or (lambda event, **more: event._asdict() | more)
+        self.on_seen = on_seen or (lambda post, shot: None)
         self.posts, self.warned, self.counted, self.stopping = {}, {}, {}, False
         self.given, self.sinks_of = {}, {}   # per camera: promise and threshold; who is told
         self.saved, self.pause = 0., 1.   # when the state was written; seconds until it is again
@@ -153,6 +155,7 @@ def see_all(self:Attendant,
         events = post.conclude(readings.get(name), now, clock)
         for event in events: self._announce(post, event)
         self._count(post, shot, clock)
+        self.on_seen(post, shot)
         told += events
     clock = max((clock for *_,clock in seen.values()), default=self.saved)
     if told or clock - self.saved >= self.pause:

@@ -69,10 +69,12 @@ def pictures(
     import av
     av.logging.set_level(None)   # it would say the address as it is
     how = dict(timeout=(patience, patience)) if isinstance(address, str) else {}
-    if str(address).startswith("rtsp"): how["options"] = dict(rtsp_transport="tcp")
-    if str(address).startswith("http"): how["options"] = dict(use_wallclock_as_timestamps="1")
+    options = how["options"] = {}
+    if str(address).startswith("rtsp"): options["rtsp_transport"] = "tcp"
+    if str(address).startswith("http"): options["use_wallclock_as_timestamps"] = "1"
+    if is_live(address) or isinstance(address, Growing): options["fpsprobesize"] = "0"   # at once
     if str(address).startswith("/dev/video"): how["format"] = "v4l2"
-    if isinstance(address, Growing): how["options"] = dict(fpsprobesize="0")   # begin at once
+
     path = getattr(address, "path", address)
     said = redacted(path) if isinstance(path, (str, Path)) else "the stream"
     try:
@@ -104,11 +106,13 @@ class Camera:
         shape:tuple=None,   # Of raw pictures, (C, H, W)
         longest:float=60.,  # Longest wait before it calls again, seconds
         follow:bool=False,  # Is it a file that still grows?
+        realtime:bool=False,# Play a film at its own pace? Else as fast as it can be read
     ):
         if address == "-" and not shape: raise wrong("camera -", "no shape", "that of a picture")
         self.address, self.said, self.grey = address, redacted(address), grey
         self.patience, self.longest = check_number("patience", patience, .1, 1e6), longest
         self.follow, self.live = follow, follow or is_live(address)
+        self.realtime, self._begun = realtime, None
         self.shape, self.keep = shape, keep
         self.came, self.dropped, self.breaks = 0, 0, 0   # pictures, pictures, connections
         self.reason, self.ended = None, False            # why it broke last; is there no more?
@@ -146,6 +150,9 @@ def done(self:Camera):
 
 @patch
 def _take(self:Camera, seconds, picture):
+    if self.realtime and seconds is not None:
+        if self._begun is None: self._begun = time.monotonic()-seconds
+        self._stop.wait(max(0., self._begun+seconds-time.monotonic()))
     with self._ready:
         if not self.live:   # a file waits
             self._ready.wait_for(lambda: len(self._waiting) < self.keep or self._stop.is_set())

@@ -21,13 +21,14 @@ from typing import Annotated
 import typer
 
 from .terminal import (
-    AGAINST_COLLAPSE, ANNOTATED, CAMERAS, CAPACITY, CLEAN, CLIPS, CROP, CURVES, DEVICE,
-    DRIFT, EVENTS, EVERY, FALSE_ALARMS, FILE, FOLLOW, FPS, FRAMES, GREY, HEADLESS, HELD_OUT, HOME,
-    ITS_FILMS, KIND, LINES, LISTEN, MAGNITUDE, METRICS, MODEL, MODELS, MQTT, NOISE, OUT,
-    PATIENCE, PLOT, PORT, PURE_STEPS, RATES, RECALIBRATE, RECIPE, RUN, RUN_FOLDER, SEED,
-    SEEDS, SIZE, SOURCE, SPACE, SPOOL, START, STATE, STEPS, STOP_AFTER, THEIR_FILMS,
-    THINNED, VERDICT_FOLDER, WATCHER, WEBHOOK, WHERE, WHICH, WORKERS, Bar, counting, err,
-    note, out, readings_figure, say_alarms, say_latent, say_metrics, say_published, stop)
+    AGAINST_COLLAPSE, ANNOTATED, CAMERAS, CAPACITY, CLEAN, CLIPS, CROP, CURVES,
+    DECODER_STEPS, DEVICE, DRIFT, EVENTS, EVERY, FALSE_ALARMS, FILE, FOLLOW, FPS,
+    FRAMES, GREY, HEADLESS, HELD_OUT, HOME, ITS_FILMS, KIND, LINES, LISTEN, MAGNITUDE,
+    METRICS, MODEL, MODELS, MQTT, NOISE, OUT, PATIENCE, PLOT, PORT, PURE_STEPS, RATES,
+    RECALIBRATE, RECIPE, RUN, RUN_FOLDER, SEED, SEEDS, SIZE, SOURCE, SPACE, SPOOL,
+    START, STATE, STEPS, STOP_AFTER, THEIR_FILMS, THINNED, VERDICT_FOLDER, WATCHER,
+    WEBHOOK, WHERE, WHICH, WORKERS, Bar, counting, err, note, out, readings_figure,
+    say_alarms, say_latent, say_metrics, say_published, stop)
 
 # %% ../nbs/73_cli.ipynb #1dc712cd
 _ABOUT = ("DVD-JEPA: the smallest honest JEPA world model. Start with `dvd-jepa demo`, "
@@ -88,8 +89,9 @@ def _footage(world, names, shorter, **view):
 @app.command()
 def train(recipe:RECIPE="rotor", world:HOME=None, source:SOURCE=None, capacity:CAPACITY=None,
           size:SIZE=None, grey:GREY=False, fps:FPS=None, every:THINNED=None, crop:CROP=None,
-          seed:SEED=0, steps:STEPS=None, anti_collapse:AGAINST_COLLAPSE=None, device:DEVICE="cpu",
-          held_out:HELD_OUT=500, folder:RUN_FOLDER=None):
+          seed:SEED=0, steps:STEPS=None, decoder_steps:DECODER_STEPS=None,
+          anti_collapse:AGAINST_COLLAPSE=None, device:DEVICE="cpu", held_out:HELD_OUT=500,
+          folder:RUN_FOLDER=None):
     """Train a world model on episodes it draws itself or on your own footage (--source), and
     fill a run folder:
     **model.safetensors**, **dream.gif**, **surprise.png**, **metrics.json**.
@@ -98,7 +100,8 @@ def train(recipe:RECIPE="rotor", world:HOME=None, source:SOURCE=None, capacity:C
     from dvd_jepa.recipes import shorter_side
     from dvd_jepa.runs import write_first
 
-    changes = dict(capacity=capacity, steps=steps, anti_collapse=anti_collapse)
+    changes = dict(capacity=capacity, steps=steps, decoder_steps=decoder_steps,
+                   anti_collapse=anti_collapse)
     _check_training(recipe, world, source, seed, changes, device)
     shorter = shorter_side(recipe, capacity or "medium")
     view = dict(size=size, crop=crop, grey=grey, fps=fps, every=every)

@@ -11,6 +11,7 @@ __all__ = ['ENCODERS', 'PREDICTORS', 'mlp', 'layers_of', 'observation_size', 'De
 from math import ceil, prod
 from types import MethodType
 
+import numpy as np
 import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
@@ -189,7 +190,7 @@ def _picked(step, z, k):
     path = [z.reshape(*[1]*(k.ndim+1-z.ndim), *z.shape)]
     for _ in range(int(k.max())): path.append(step(path[-1]))
     path = torch.stack(path)                                            # (steps + 1, ..., D)
-    k = k.expand(torch.broadcast_shapes(k.shape, path.shape[1:-1]))     # (...)
+    k = k.expand(np.broadcast_shapes(k.shape, path.shape[1:-1]))     # (...)
     at = k[None, ..., None].expand(1, *k.shape, z.shape[-1]).to(z.device)
     return path.expand(-1, *k.shape, -1).gather(0, at)[0]
 
@@ -316,7 +317,7 @@ def roll(self:MapPredictor, z, k, actions=None):   # k: as in `Predictor.roll`
     _untold(self, actions)
     k = torch.as_tensor(k)
     if k.min() < 0: raise wrong("k", int(k.min()), "whole numbers ≥ 0: it can't jump back")
-    lead, grid = torch.broadcast_shapes(z.shape[:-3], k.shape), z.shape[-3:]
+    lead, grid = np.broadcast_shapes(z.shape[:-3], k.shape), z.shape[-3:]
     z, left = z.expand(*lead, *grid).reshape(-1, *grid), k.expand(lead).reshape(-1)
     while (left > 0).any():
         far = left.clamp(max=self.furthest)

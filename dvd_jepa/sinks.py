@@ -215,6 +215,7 @@ class Metrics:
         except ImportError as e:
             says = "metrics need prometheus_client: pip install 'dvd-jepa[watch]'"
             raise ImportError(says) from e
+        prometheus.disable_created_metrics()   # when a count began says nothing
         self.registry = prometheus.CollectorRegistry()
         made = lambda kind, name, says, labels: kind(
             f"dvd_jepa_{name}", says, labels, registry=self.registry)

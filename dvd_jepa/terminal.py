@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['out', 'err', 'MODEL', 'SEED', 'OUT', 'HELD_OUT', 'RECIPE', 'HOME', 'SOURCE', 'CAPACITY', 'ITS_FILMS', 'SIZE', 'GREY',
-           'FPS', 'THINNED', 'CROP', 'STEPS', 'DEVICE', 'AGAINST_COLLAPSE', 'RUN_FOLDER', 'FRAMES', 'START', 'SEEDS',
-           'RATES', 'WORKERS', 'VERDICT_FOLDER', 'MODELS', 'WHERE', 'THEIR_FILMS', 'CURVES', 'FILE', 'ANNOTATED',
-           'LINES', 'WATCHER', 'KIND', 'MAGNITUDE', 'WHICH', 'FALSE_ALARMS', 'CLEAN', 'SPACE', 'NOISE', 'DRIFT', 'PLOT',
-           'CAMERAS', 'FOLLOW', 'PATIENCE', 'STATE', 'RECALIBRATE', 'STOP_AFTER', 'EVENTS', 'CLIPS', 'WEBHOOK', 'SPOOL',
-           'MQTT', 'METRICS', 'LISTEN', 'EVERY', 'PURE_STEPS', 'RUN', 'PORT', 'HEADLESS', 'note', 'Bar', 'counting',
-           'say_metrics', 'say_published', 'say_alarms', 'readings_figure', 'say_latent', 'stop']
+           'FPS', 'THINNED', 'CROP', 'STEPS', 'DECODER_STEPS', 'DEVICE', 'AGAINST_COLLAPSE', 'RUN_FOLDER', 'FRAMES',
+           'START', 'SEEDS', 'RATES', 'WORKERS', 'VERDICT_FOLDER', 'MODELS', 'WHERE', 'THEIR_FILMS', 'CURVES', 'FILE',
+           'ANNOTATED', 'LINES', 'WATCHER', 'KIND', 'MAGNITUDE', 'WHICH', 'FALSE_ALARMS', 'CLEAN', 'SPACE', 'NOISE',
+           'DRIFT', 'PLOT', 'CAMERAS', 'FOLLOW', 'PATIENCE', 'STATE', 'RECALIBRATE', 'STOP_AFTER', 'EVENTS', 'CLIPS',
+           'WEBHOOK', 'SPOOL', 'MQTT', 'METRICS', 'LISTEN', 'EVERY', 'PURE_STEPS', 'RUN', 'PORT', 'HEADLESS', 'note',
+           'Bar', 'counting', 'say_metrics', 'say_published', 'say_alarms', 'readings_figure', 'say_latent', 'stop']
 
 # %% ../nbs/72_terminal.ipynb #e2a75b60
 import multiprocessing
@@ -83,6 +83,8 @@ CROP = Annotated[str, typer.Option(metavar="TxLxHxW", help=(
     "Of --source: look at this part alone (top, left, height, width in px)."))]
 STEPS = Annotated[int, typer.Option(
     help="Optimizer steps of the JEPA, if not the recipe's own.", min=1)]
+DECODER_STEPS = Annotated[int, typer.Option(
+    help="Steps of the decoder that draws what it dreams; 0 for none.", min=0)]
 DEVICE = Annotated[str, typer.Option(help=(
     "Where to compute: cpu, cuda or mps. Bits are repeatable on the cpu alone."))]
 AGAINST_COLLAPSE = Annotated[str, typer.Option(help=(

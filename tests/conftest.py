@@ -11,6 +11,15 @@ sys.path[:0] = [str(Path(__file__).parent.parent/folder) for folder in ("dashboa
 chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
+# What takes longest begins first, so that no worker is left alone with it at the end.
+LONGEST_FIRST = "test_cli", "test_docs", "test_readme", "test_browser", "test_dashboard", "test_stops"
+
+
+def pytest_collection_modifyitems(items):
+    def turn(item): return LONGEST_FIRST.index(item.path.stem) if item.path.stem in LONGEST_FIRST else len(LONGEST_FIRST)
+    items.sort(key=turn)
+
+
 @pytest.fixture(scope="session")
 def browser():
     if chromium is None:

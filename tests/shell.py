@@ -7,7 +7,7 @@ from dvd_jepa.config import Config
 
 FEW = ["--held-out", "60"]                                          # a verdict in seconds
 SMALL = Config(recipe="small", episodes=60, length=30, steps=20, decoder_steps=20, probe_steps=20)
-QUICK = ["--steps", "20", "--anti-collapse", "ema+sigreg", *FEW]
+QUICK = ["--steps", "20", "--decoder-steps", "200", "--anti-collapse", "ema+sigreg", *FEW]
 
 
 def start(*args, cwd=None, module=None, columns=120, **how):

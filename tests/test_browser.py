@@ -12,7 +12,7 @@ import pytest
 top = Path(__file__).parent.parent
 shots = top/".screenshots"
 pytestmark = pytest.mark.browser
-PAGES = "Live", "Horizon", "Surprise lab", "Inside", "Train"
+PAGES = "Live", "Horizon", "Surprise lab", "On watch", "Inside", "Train"
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +196,7 @@ def test_every_page_opens_in_light_and_dark(visit, page, scheme):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_is_readable_on_a_phone(visit, page):
-    tab = visit({"Live": "", "Surprise lab": "lab", "Train": "training"}.get(page, page.lower()), width=390, height=844, has_touch=True)
+    tab = visit({"Live": "", "Surprise lab": "lab", "Train": "training", "On watch": "watching"}.get(page, page.lower()), width=390, height=844, has_touch=True)
     settled(tab) if page != "Live" else live(tab)
     assert tab.locator("[data-testid=stException]").count() == 0
     assert tab.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 390

@@ -16,6 +16,7 @@ from dvd_jepa.horizons import PUBLISHED
 from dvd_jepa.jepa import digest_of
 from dvd_jepa.runs import packaged_metrics
 from dvd_jepa.train import home_of
+import on_watch
 from readme import page
 
 top = Path(__file__).parent.parent
@@ -226,3 +227,9 @@ def test_your_own_video_goes_as_readme_says(tmp_path):
     assert sum(sent["faller"]+20 < t for t in rings) <= 3, "who lies there doesn't ring"
     rates = json.loads((tmp_path/"runs"/"square"/"metrics.json").read_text())["surprise"]
     assert rates["asked_per_1000"] <= 1.01 and rates["scores"]["relative"]["measured_per_1000"] <= 5
+
+    # and `make watch` with the model that the first command trained, in a hurry: a camera over RTSP that dies and comes back
+    events, numbers, code = on_watch.story(tmp_path/"runs"/"square", tmp_path/"watch", on_watch.free_port(), times=(12, 14, 24))
+    told = [(event["kind"], event["state"]) for event in events]
+    assert "make watch" in readme and code == 1 and told[0] == ("strange", "start") and ("dead", "start") in told and ("dead", "end") in told, told
+    assert read(events[0]["clip"]).shape[0] > 30 and numbers['dvd_jepa_events_total{camera="square",kind="strange"}'] >= 1
