@@ -64,6 +64,7 @@ class Post:
         self.rate, self.judged, self.judged_at, self.rang = 0., 0, None, False
         self.learning, self.unfit = None, None
         self.early, self.reading = [], None   # events told of before a verdict; the last verdict
+        self.unheard = 0                      # pictures since one could be judged
 
 # %% ../nbs/45_post.ipynb #af6791d1
 @patch
@@ -85,6 +86,7 @@ def take(self:Post, shot, now, clock):   # A frame for the monitor, or None
     ill = self.health.faults(clock)   # a frozen picture is strange, too, and that is no news
     if shot.gap or not follows or ill: self.monitor.skip()
     if not wanted: return None
+    self.unheard += 1
     if self.recent: self.recent.see(shot.picture, now)
     return self._fitting(shot.picture, now)
 
@@ -105,6 +107,7 @@ def conclude(self:Post, reading, now, clock)->list:   # Of `Event`
     "The second half of `see`: what became of the frame? A reading, or None where none was judged."
     told, self.early, before = self.early, [], self.judged
     if reading is not None: told = told + self._weigh(reading, now)
+    if self.judged > before: self.unheard = 0
     if self.judged > before or self.judged_at is None: self.judged_at = clock
     faults = self._faults(clock)
     for kind in FAULTS: told += self.events.see(now, kind, kind in faults, 0., None)
@@ -116,7 +119,8 @@ def _faults(self:Post, clock):
     faults = self.health.faults(clock)
     if self.unfit: faults.append("unfit")
     if faults: self.judged_at = clock   # it is known why
-    if clock - self.judged_at >= self.health.limits["dead"]: faults.append("unjudged")
+    enough = self.unheard > 1 + self.monitor.model.unjudged   # one of them had its past
+    if enough and clock - self.judged_at >= self.health.limits["dead"]: faults.append("unjudged")
     if self.off >= .5: faults.append("moved")
     return faults
 

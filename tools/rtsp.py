@@ -21,7 +21,8 @@ MOST = 1400   # bytes in a packet
 
 
 class Rtsp(socketserver.ThreadingTCPServer):
-    "Plays `script()`: pictures in bytes, (H, W) or (H, W, 3); pauses in seconds; None to hang up."
+    """Plays `script()`: pictures in bytes, (H, W) or (H, W, 3), or their `nals`; pauses in
+    seconds; None to hang up."""
     allow_reuse_address, daemon_threads = True, True
 
     def __init__(self, script, fps=25, port=0, password=None):
@@ -95,10 +96,12 @@ class Talk(socketserver.StreamRequestHandler):
                 continue
             due = max(due+beat, time.monotonic()-1)
             self.wait(due)
-            if encoder is None or (encoder.height, encoder.width) != what.shape[:2]:
-                encoder = encoder_for(what.shape[:2], self.server.fps)
+            if not isinstance(what, list):
+                if encoder is None or (encoder.height, encoder.width) != what.shape[:2]:
+                    encoder = encoder_for(what.shape[:2], self.server.fps)
+                what = nals(encoder, what)
             ticks = round(90_000*(due-start))
-            for nal in nals(encoder, what): self.send(nal, ticks)
+            for nal in what: self.send(nal, ticks)
 
     def wait(self, due):
         while not self.server.gone and (left := due-time.monotonic()) > 0: time.sleep(min(left, .1))
@@ -136,7 +139,8 @@ def encoder_for(size, fps):
     made = av.CodecContext.create("libx264", "w")
     made.height, made.width, made.pix_fmt = *size, "yuv420p"
     made.framerate, made.time_base = Fraction(fps).limit_denominator(1000), Fraction(1, 90_000)
-    made.options = dict(tune="zerolatency", crf="18", g=str(round(fps)))
+    made.options = dict(preset="ultrafast", tune="zerolatency", crf="18", g=str(round(fps)))
+    made.thread_count = 1
     return made
 
 
