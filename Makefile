@@ -68,8 +68,9 @@ capacity: $(STAMP)        ## measure what the recipes for films cost at each cap
 	  jupyter nbconvert --log-level WARN --to notebook --execute --inplace nbs/06_reel.ipynb nbs/22_recipes.ipynb; \
 	  python tools/book.py; nbdev_clean'
 
-faults: $(STAMP)          ## break a watch in some forty ways (five minutes), and write study 27 again
+faults: $(STAMP)          ## break a watch in some fifty ways and count how many cameras a core watches (ten minutes), and write study 27 again
 	$(BIN)/python tools/faults.py
+	$(BIN)/python tools/rates.py
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh -e -c 'export OMP_NUM_THREADS=1 PLOTLY_RENDERER=plotly_mimetype+notebook_connected; \
 	  jupyter nbconvert --log-level WARN --to notebook --execute --inplace nbs/studies/27_faults.ipynb; \
 	  python tools/book.py; nbdev_clean'

@@ -13,7 +13,7 @@ from common import own_folder
 
 here = Path(__file__).parent
 MOST = 2         # at a time on this server
-PATIENCE = 300   # seconds without a look before it is given up
+PATIENCE = 300   # seconds without a look before it is given up, as in `watcher.py`
 
 
 @st.cache_resource(show_spinner=False)
@@ -37,7 +37,7 @@ class Job:
         self.folder.mkdir()
         self.goal = self.folder/done
         (self.folder/"job.json").write_text(json.dumps(asked), encoding="utf-8")
-        (self.folder/"progress.jsonl").touch()
+        for name in ("progress.jsonl", "looked"): (self.folder/name).touch()
         self.process = subprocess.Popen(
             [sys.executable, here/script, self.folder],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -45,6 +45,7 @@ class Job:
     def look(self):
         "Read what has been written since the last look."
         self.looked = time.monotonic()
+        (self.folder/"looked").touch()   # for a job that has no end of its own
         with open(self.folder/"progress.jsonl", encoding="utf-8") as f:
             f.seek(self.read)
             for line in iter(f.readline, ""):

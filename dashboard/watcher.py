@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from dvd_jepa.annotate import film_writer, heated
 from dvd_jepa.attend import Attendant
-from dvd_jepa.camera import Camera, is_live, pictures
+from dvd_jepa.camera import Broken, Camera, is_live
 from dvd_jepa.cameras import looker, pace_wanted
 from dvd_jepa.files import atomic_write, write_json
 from dvd_jepa.monitor import Monitor
@@ -29,17 +29,21 @@ from PIL import Image
 EVERY = .3    # seconds from one view to the next
 KEPT = 600    # scores in a view
 FULL = 5.     # heat that is shown in full
+LEFT = 300    # seconds without a look from the page before it ends
+ROOM = 200e6  # bytes of films
 
 
 def recorded(address, seconds, path, tell):
-    "Film a camera, as it comes. Raises Broken."
-    start = time.monotonic()
-    with film_writer(path, 25) as add:
-        for _,picture in pictures(address):
-            passed = time.monotonic()-start
-            add(picture)
-            tell("recording", min(int(passed), seconds), seconds)
-            if passed >= seconds: return path
+    "Film a camera; it may hang up in between. Raises Broken if nothing comes for half a minute."
+    start = last = time.monotonic()
+    with film_writer(path, 25) as add, Camera(address, patience=10.) as camera:
+        while (passed := time.monotonic()-start) < seconds:
+            shot = camera.fetch(.5)
+            if shot is not None: add(shot.picture)
+            if shot is not None: last = time.monotonic()
+            if time.monotonic()-last > 30: raise Broken(camera.reason or "no picture comes")
+            tell("recording", int(passed), seconds)
+    return path
 
 
 def learned(job, folder, tell):
@@ -62,10 +66,15 @@ def learned(job, folder, tell):
     return monitor
 
 
+def forgotten(folder):
+    "Has nobody looked for long? Whoever tries the job without a page leaves no such file."
+    looked = folder/"looked"
+    return looked.exists() and time.time()-looked.stat().st_mtime > LEFT
+
 class View:
     "What the page shows of the watch."
     def __init__(self, folder, monitor):
-        self.folder, self.monitor = folder, monitor
+        self.folder, self.monitor, self.stop = folder, monitor, lambda: None
         self.scores, self.written, self.reading = deque(maxlen=KEPT), 0., None
 
     def see(self, post, shot):
@@ -75,6 +84,7 @@ class View:
         if new: self.scores.append((post.judged, None if math.isnan(score) else round(score, 4)))
         if time.monotonic()-self.written < EVERY: return
         self.written = time.monotonic()
+        if forgotten(self.folder): self.stop()
         if new: self.draw(torch.from_numpy(shot.picture/255).float())
         self.tell([kind for kind in post.events.open if kind != "strange"])
 
@@ -100,7 +110,9 @@ def watch(job, folder, monitor):
         as_dict=as_dict, fps=pace_wanted(model), note=lambda said: None, on_seen=view.see)
     def stop(*_): attendant.stopping = True
     signal.signal(signal.SIGTERM, stop)
+    view.stop = stop
     keep = max(8, 3*(model.unjudged+1))
+    attendant.add("camera", 5., limit=ROOM)
     with Camera(source, True, 5., keep, realtime=not is_live(source)) as camera:
         attendant.attend({"camera": camera})
     view.tell([])
@@ -110,6 +122,7 @@ def run(folder):
     job = json.loads((folder/"job.json").read_text(encoding="utf-8"))
     log = open(folder/"progress.jsonl", "a", encoding="utf-8", buffering=1)
     def tell(phase, step, steps):
+        if forgotten(folder): raise Broken("nobody looked for some minutes, so it ended")
         log.write(json.dumps(dict(phase=phase, step=step, steps=steps, at=time.time())) + "\n")
     monitor = learned(job, folder, tell)
     tell("watching", 1, 1)

@@ -1,6 +1,8 @@
 "On watch: it learns an ordinary day from a film or a camera, and tells what isn't ordinary."
 import base64
 import json
+import os
+import shutil
 import time
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +28,7 @@ SHOWN = 6                                 # films of events on the page, the new
 
 def knobs(place):
     "What it learns from, what it watches, and how; as `watcher.py` wants it, and what is missing."
-    learns = place.selectbox("It learns from", [SQUARE, OWN, CAMERA], key="learns", help=(
+    learns = place.selectbox("It learns from", offered(), key="learns", help=(
         "An ordinary day, in which nothing happens that should ring. A square: a film that comes "
         "with the project, people who walk. A camera: what it shows in the next minutes."))
     train, missing = None, None
@@ -35,7 +37,7 @@ def knobs(place):
     record = 120
     if learns == CAMERA: record = 60*place.number_input(
         "Minutes to film it first", 1, 120, 5, key="minutes")
-    choices = [CAMERA] if learns == CAMERA else [SQUARE, OWN, CAMERA]
+    choices = [CAMERA] if learns == CAMERA else offered()
     usual = dict.fromkeys(choices, 0) | ({OWN: 1} if learns == OWN else {})
     watches = place.selectbox("It watches", choices, usual[learns], key=f"watches {learns}")
     source = films/"square-watch.mp4"
@@ -45,12 +47,22 @@ def knobs(place):
     how = details(place)
     return dict(train=train and str(train), source=str(source), record=record, **how), missing
 
+def offered():
+    """What a visitor may choose: cameras, and whatever the server can reach, are for who sits at
+    the server, or if DVD_JEPA_CAMERAS is set, for all."""
+    at_home = st.context.ip_address is None or os.environ.get("DVD_JEPA_CAMERAS")
+    return [SQUARE, OWN, CAMERA] if at_home else [SQUARE, OWN]
+
 def uploaded(place, label, key):
-    "Where an uploaded film lies, and what to say where there is none."
+    "Where an uploaded film lies, and what to say where there is none. One is kept of each kind."
     came = place.file_uploader(label, KINDS, key=key)
     if came is None: return None, "Choose a film first."
-    path = own_folder()/f"{came.file_id}{Path(came.name).suffix}"
-    if not path.exists(): path.write_bytes(came.getvalue())
+    suffix = Path(came.name).suffix.lower()
+    if suffix[1:] not in KINDS: return None, f"Choose a film: {', '.join(KINDS)}."
+    path = own_folder()/f"{key}-{came.file_id}{suffix}"
+    if path.exists(): return path, None
+    for old in own_folder().glob(f"{key}-*"): old.unlink()
+    path.write_bytes(came.getvalue())
     return path, None
 
 def address(place):
@@ -73,9 +85,11 @@ def details(place):
 
 def start(asked):
     "Begin a watch if there is room for one; if not, the page will say why."
+    old = state.get("guard")
     try: state.guard = begin(lambda: Job("watcher.py", asked, "ended"))
     except ValueError as e: state.guard_trouble = str(e)
-    else: state.guard_source = asked["source"]
+    else:
+        if old: shutil.rmtree(old.folder, ignore_errors=True)
 
 
 # What it shows

@@ -12,7 +12,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 
 import numpy as np
@@ -20,7 +20,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor
 
-from .core import wrong
+from .core import check_number, wrong
 from .files import atomic_write, check_writable
 
 # %% ../nbs/71_annotate.ipynb #c5a175b8
@@ -105,6 +105,7 @@ def alarm_line(
     if heat is not None: line["place"] = _box(heat, size)
     return json.dumps(line)
 
+# %% ../nbs/71_annotate.ipynb #8f96903b
 def _box(heat, size):
     "Top, left, height and width, px, of the places at least half as strange as the strangest."
     where = (heat.nan_to_num() >= heat.nan_to_num().max()/2).nonzero()
@@ -122,8 +123,10 @@ class Recent:
         most:float=60.,    # Longest film, seconds
         height:int=360,    # Of larger pictures, px
         note:Callable=print, # Told of films that can't be written
+        limit:float=2e9,   # Bytes of films in the folder; the oldest go
     ):
         self.folder = folder and check_writable(folder, "clips")
+        self.limit = check_number("limit", limit, 0, math.inf)
         self.before, self.after, self.most, self.height = before, after, most, height
         self.kept, self.open = deque(), {}   # (when, JPEG); path → [pictures, when to stop]
         self.writer, self.note = ThreadPoolExecutor(1), note
@@ -154,14 +157,30 @@ def end(self:Recent, path, now):
     "It is over: a few seconds more."
     if path in self.open: self.open[path][1] = min(self.open[path][1], now + self.after)
 
+# %% ../nbs/71_annotate.ipynb #7eb2e289
 @patch
 def _write(self:Recent, path):
     pictures, _ = self.open.pop(path)
     done = self.writer.submit(_write_film, self.folder/path, pictures)
     def look(done):
         if e := done.exception(): self.note(f"{path}: not written ({e})")
+        self._tidy()
     done.add_done_callback(look)
 
+# %% ../nbs/71_annotate.ipynb #81f1bf39
+@patch
+def _tidy(self:Recent):
+    "Films of events, and nothing else in the folder, make room for newer ones."
+    sizes = {}
+    for film in self.folder.glob("*.event.mp4"):
+        with suppress(FileNotFoundError): sizes[film] = film.stat()   # another may tidy, too
+    total = sum(of.st_size for of in sizes.values())
+    for film in sorted(sizes, key=lambda film: sizes[film].st_mtime)[:-1]:   # the newest stays
+        if total <= self.limit: return
+        film.unlink(missing_ok=True)
+        total -= sizes[film].st_size
+
+# %% ../nbs/71_annotate.ipynb #c8dd5622
 def _write_film(path, pictures):
     from PIL import Image
     seconds = max(pictures[-1][0] - pictures[0][0], 1e-3)
@@ -172,5 +191,10 @@ def _write_film(path, pictures):
 @patch
 def close(self:Recent):
     "Write what is open, and wait for it."
-    for path in list(self.open): self._write(path)
+    self.flush()
     self.writer.shutdown()
+
+@patch
+def flush(self:Recent):
+    "Write what is open."
+    for path in list(self.open): self._write(path)

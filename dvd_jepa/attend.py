@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import torch
 from fastcore.basics import patch
 from filelock import FileLock, Timeout
@@ -21,6 +22,7 @@ from .alarms import conformal_threshold
 from .annotate import Recent
 from .camera import Broken, Health, redacted
 from .core import check_number, wrong
+from .events import Event
 from .files import check_writable, load_tensors, save_tensors
 from .monitor import Monitor, update_together
 from .post import Post, film_of
@@ -47,6 +49,7 @@ class Attendant:
         self.on_seen = on_seen or (lambda post, shot: None)
         self.posts, self.warned, self.counted, self.stopping = {}, {}, {}, False
         self.given, self.sinks_of = {}, {}   # per camera: promise and threshold; who is told
+        self.pending = {}                    # per camera: events that are about to be told
         self.saved, self.pause = 0., 1.   # when the state was written; seconds until it is again
         tensors, meta = self._found()
         # a start without a memory has the time for its number
@@ -54,9 +57,11 @@ class Attendant:
         self.count, self._old = 0, (tensors, meta)
         if metrics: self.sinks.append(metrics)
 
-    def number(self):
-        self.count += 1
-        return f"{self.run}-{self.count}"
+# %% ../nbs/73_attend.ipynb #f09407af
+@patch
+def number(self:Attendant):
+    self.count += 1
+    return f"{self.run}-{self.count}"
 
 # %% ../nbs/73_attend.ipynb #eaf6d851
 @patch
@@ -86,20 +91,24 @@ def add(self:Attendant,
     look:Callable=None,
     sinks=None,
     clips=None,
+    limit:float=2e9,    # Bytes of films, as for `Recent`
     **how,              # fps, moved, least, calm, every: as for `Post`
 )->Post:
     "Put a camera under watch; if it was before, it goes on."
     given, folder = monitor or self.monitor, clips or self.clips
     fresh = Monitor(given.model, space=given.space)
     fresh.load_state_dict(given.state_dict())
-    recent, health = Recent(folder, note=self.note), Health(patience, frozen)
+    recent = Recent(folder, note=self.note, limit=limit)
+    health = Health(patience, frozen)
     how = dict(self.how, recent=recent, health=health) | how
     post = Post(name, fresh, look or self.look, self.number, **how)
     tensors, meta = self._old
     self.given[name] = [given.false_alarms, given.threshold]
     self.sinks_of[name] = self.sinks if sinks is None else [*sinks, *self.sinks]
-    if name in meta["posts"]: self._goes_on(post, tensors, meta["posts"][name])
+    kept = meta["posts"].get(name)
+    if kept: self._goes_on(post, tensors, kept)
     self.posts[name], self.counted[name] = post, post.judged
+    for event in (kept or {}).get("pending", []): self._announce(post, Event(*event), again=True)
     return post
 
 # %% ../nbs/73_attend.ipynb #588a5340
@@ -129,7 +138,9 @@ def save(self:Attendant):
     for name,post in self.posts.items():
         tensors |= {f"{name}:{k}": v for k,v in post.monitor.state_dict().items()}
         kept = dict(rate=post.rate, judged=post.judged, off=float(post.off))
-        posts[name] = dict(kept, given=self.given[name], events=post.events.state())
+        pending = [list(event) for event in self.pending.get(name, [])]
+        posts[name] = dict(kept, given=self.given[name], events=post.events.state(),
+                           pending=pending)
     save_tensors(self.state, tensors, dict(kind="watch", run=self.run, posts=posts))
 
 # %% ../nbs/73_attend.ipynb #244f6230
@@ -143,6 +154,7 @@ def see(self:Attendant,
     "Take in a picture of one camera, tell the sinks, and remember."
     return self.see_all({name: (shot, now, clock)})
 
+# %% ../nbs/73_attend.ipynb #e2217280
 @patch
 def see_all(self:Attendant,
     seen:dict, # Name of a camera → what `see` takes of it
@@ -152,13 +164,17 @@ def see_all(self:Attendant,
     readings, told = self._judged(frames), []
     for name,(shot,now,clock) in seen.items():
         post = self.posts[name]
-        events = post.conclude(readings.get(name), now, clock)
-        for event in events: self._announce(post, event)
+        self.pending[name] = post.conclude(readings.get(name), now, clock)
+        told += self.pending[name]
+    if told: self._tell(self.save)   # first what shall be told, and then that it was
+    for name,(shot,now,clock) in seen.items():
+        post = self.posts[name]
+        for event in self.pending.pop(name): self._announce(post, event)
         self._count(post, shot, clock)
         self.on_seen(post, shot)
-        told += events
     clock = max((clock for *_,clock in seen.values()), default=self.saved)
-    if told or clock - self.saved >= self.pause:
+    # the clock of a film runs ahead of a camera's
+    if told or not 0 <= clock - self.saved < self.pause:
         self._tell(self.save)
         self.saved = clock
         _alive()
@@ -187,14 +203,18 @@ def _tell(self:Attendant, sink, *event):
     try: sink(*event)
     except Exception as e: self.note(f"{name}: {type(e).__name__}, {redacted(e)}")
 
+# %% ../nbs/73_attend.ipynb #0f3a0909
 @patch
-def _announce(self:Attendant, post, event):
+def _announce(self:Attendant, post, event, again=False):
     "Tell all sinks of an event, and which film shows it, if one will."
     film = film_of(event)
     kept = post.recent.folder and (film in post.recent.open or (post.recent.folder/film).exists())
     clip = str(post.recent.folder/film) if kept else None
-    for sink in self.sinks_of[post.name]: self._tell(sink, self.as_dict(event, clip=clip))
+    told = self.as_dict(event, clip=clip)
+    for sink in self.sinks_of[post.name]:
+        if not (again and hasattr(sink, "has") and sink.has(told)): self._tell(sink, told)
 
+# %% ../nbs/73_attend.ipynb #f37adbc2
 def _alive(word="WATCHDOG=1"):
     "Tell systemd that the watch goes on, if it has asked for that."
     if not (address := os.environ.get("NOTIFY_SOCKET")): return
@@ -232,6 +252,8 @@ def attend(self:Attendant,
     "Watch until all sources have ended, or for some seconds."
     start = time.monotonic()
     for name in cameras.keys() - self.posts.keys(): self.add(name, cameras[name].patience)
+    for post in self.posts.values():   # from now on it waits, however long the others have taken
+        if np.isfinite(post.health.since["dead"]): post.health.since["dead"] = start
     if recalibrate: self._learn()
     self.save()
     _alive("READY=1")
@@ -258,6 +280,7 @@ def _look_at(self:Attendant, name, camera):
         now, clock = (t + shot.seconds for t in self._begun)
     return (shot, now, clock) if shot or camera.live else None
 
+# %% ../nbs/73_attend.ipynb #94e32048
 @patch
 def _hear_of(self:Attendant, name, camera):
     "Note why a connection broke; where a source has ended, its events have, too."
@@ -266,6 +289,7 @@ def _hear_of(self:Attendant, name, camera):
     self._said[name] = reason
     if not camera.done: return
     for event in post.events.finish(): self._announce(post, event)
+    post.recent.flush()
 
 # %% ../nbs/73_attend.ipynb #82253a88
 @patch
@@ -279,6 +303,7 @@ def _end(self:Attendant, cameras):
         if camera.live or "has ended" in (camera.reason or "has ended"): continue
         if not camera.came: raise Broken(camera.reason)
 
+# %% ../nbs/73_attend.ipynb #9adddf14
 @patch
 def close(self:Attendant):
     "Let another watch have the state."
@@ -289,6 +314,7 @@ def close(self:Attendant):
 def _learn(self:Attendant):
     for post in self.posts.values(): post.learning = []
 
+# %% ../nbs/73_attend.ipynb #9c3e7b08
 @patch
 def _learned(self:Attendant):
     "Set each threshold by what was just seen. It stays where that is too little."

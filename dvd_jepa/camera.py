@@ -42,16 +42,24 @@ class Broken(ConnectionError):
 
 # %% ../nbs/43_camera.ipynb #3e73750c
 class Growing:
-    "A file that somebody still writes to: whoever reads it waits for more, as with `tail -f`."
+    "A file that somebody still writes to: whoever reads it waits for more."
     def __init__(self,
         path,                 # A film whose format has no end, such as MPEG-TS or Matroska
         stop:threading.Event, # Ends the waiting
-    ): self.path, self.stop, self.file = Path(path), stop, open(path, "rb")
+        before=None,          # Another that broke off: of the same file, the rest is read
+    ):
+        self.path, self.stop, self.file = Path(path), stop, open(path, "rb")
+        self.present = before is not None   # has all been read that was there at the start?
+        if before is None: return
+        same = os.path.sameopenfile(before.file.fileno(), self.file.fileno())
+        if same and self.path.stat().st_size >= before.file.tell():
+            self.file.seek(before.file.tell())
 
     def read(self, size):
         "Some bytes; none once it was stopped, or the file is another one or has become shorter."
         while not self.stop.is_set():
             if piece := self.file.read(size): return piece
+            self.present = True
             try: now = self.path.stat()
             except FileNotFoundError: return b""
             mine = os.fstat(self.file.fileno())
@@ -111,7 +119,8 @@ class Camera:
         if address == "-" and not shape: raise wrong("camera -", "no shape", "that of a picture")
         self.address, self.said, self.grey = address, redacted(address), grey
         self.patience, self.longest = check_number("patience", patience, .1, 1e6), longest
-        self.follow, self.live = follow, follow or is_live(address)
+        self.follow, self.live = follow and not is_live(address), follow or is_live(address)
+        self._growing = None
         self.realtime, self._begun = realtime, None
         self.shape, self.keep = shape, keep
         self.came, self.dropped, self.breaks = 0, 0, 0   # pictures, pictures, connections
@@ -121,13 +130,16 @@ class Camera:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._read, daemon=True)
 
-    def __enter__(self):
-        self._thread.start()
-        return self
+# %% ../nbs/43_camera.ipynb #11e06be0
+@patch
+def __enter__(self:Camera):
+    self._thread.start()
+    return self
 
-    def __exit__(self, *_):
-        self._stop.set()
-        with self._ready: self._ready.notify_all()
+@patch
+def __exit__(self:Camera, *_):
+    self._stop.set()
+    with self._ready: self._ready.notify_all()
 
 # %% ../nbs/43_camera.ipynb #ad1f0a9a
 @patch
@@ -148,12 +160,16 @@ def done(self:Camera):
     "Has everything been fetched, and will nothing come?"
     return self.ended and not self._waiting
 
+# %% ../nbs/43_camera.ipynb #5d766e45
 @patch
 def _take(self:Camera, seconds, picture):
     if self.realtime and seconds is not None:
         if self._begun is None: self._begun = time.monotonic()-seconds
         self._stop.wait(max(0., self._begun+seconds-time.monotonic()))
     with self._ready:
+        if self._growing and not self._growing.present:   # long ago
+            self.dropped, self._gap = self.dropped+1, True
+            return
         if not self.live:   # a file waits
             self._ready.wait_for(lambda: len(self._waiting) < self.keep or self._stop.is_set())
         elif len(self._waiting) == self.keep:   # too late for these
@@ -202,8 +218,9 @@ def _read(self:Camera):
 def _connection(self:Camera):
     if self.address == "-": return raw(sys.stdin.buffer, self.shape)
     if not self.follow: return pictures(self.address, self.grey, self.patience)
-    try: return pictures(Growing(self.address, self._stop), self.grey)
+    try: self._growing = Growing(self.address, self._stop, self._growing)
     except OSError as e: raise Broken(f"camera {self.said}: {e.strerror}") from None
+    return pictures(self._growing, self.grey)
 
 # %% ../nbs/43_camera.ipynb #d0136a8a
 def raw(
@@ -229,6 +246,7 @@ FAULTS = dict(
     unjudged="pictures come, and none can be judged",
     moved="nothing looks as it did: was the camera moved?")
 
+# %% ../nbs/43_camera.ipynb #e837d533
 class Health:
     "What is wrong with the pictures of one camera, whatever they show."
     def __init__(self,

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from .attend import Attendant
-from .camera import Camera
+from .camera import Camera, redacted
 from .core import check_number, check_rate, picture_size, wrong
 from .film import as_view, seen
 from .jepa import load
@@ -33,14 +33,15 @@ else: import tomli as tomllib
 class Wish(NamedTuple):
     "What is wanted of one camera."
     name:str                  # Letters, digits, - and _
-    source:str                # An address, as for `Camera`; or env:VARIABLE, which holds it
+    source:str                # rtsp://…, http://…, /dev/video0, a film; or env:VARIABLE
     model:str="rotor"         # Weights: a packaged name, a file or a run folder
     false_alarms:float=1e-3   # Share of calm frames that may ring
-    clean:tuple=None          # Films that set its threshold; None for what the model brings along
+    clean:tuple=None          # Films that set its threshold, if the model's own shall not
     patience:float=10.        # Seconds without a picture until it is dead
     follow:bool=False         # Is its source a file that still grows?
     events:str=None           # A file for lines of JSON
     clips:str=None            # A folder for films of events
+    clips_mb:float=2000.      # Megabytes of films that may lie there; the oldest go
     webhook:str=None          # An http(s) address that events are posted to
     spool:str=None            # A folder for those that it hasn't taken yet
     mqtt:str=None             # mqtt(s)://host/topic
@@ -51,18 +52,33 @@ def _checked(wish):
     name = f"cameras.{wish.name}"
     if not wish.name.replace("-", "").replace("_", "").isalnum():
         raise wrong("cameras", f"the name {wish.name!r}", "letters, digits, - and _")
-    if not wish.source or not isinstance(wish.source, str):
-        raise wrong(f"{name}.source", repr(wish.source), "an address, such as rtsp://host/path")
+    if not wish.source:
+        raise wrong(f"{name}.source", "nothing", "an address, such as rtsp://host/path")
+    for field in _TEXTS:
+        value = getattr(wish, field)
+        if value is not None and not isinstance(value, str):
+            raise wrong(f"{name}.{field}", redacted(value), "a text")
+        if value and value.startswith("env:"):
+            wish = wish._replace(**{field: _variable(value[4:])})
+    if not isinstance(wish.follow, bool):
+        raise wrong(f"{name}.follow", wish.follow, "true or false")
     if (wish.webhook is None) != (wish.spool is None):
         raise wrong(name, "one of webhook and spool", "both: what isn't taken lies there")
-    if isinstance(wish.clean, str): wish = wish._replace(clean=(wish.clean,))
+    return _checked_numbers(wish, name)
+
+# %% ../nbs/73_cameras.ipynb #b813878b
+def _checked_numbers(wish, name):
+    clean = [wish.clean] if isinstance(wish.clean, str) else list(wish.clean or ())
     check_rate(f"{name}.false_alarms", wish.false_alarms)
     check_number(f"{name}.patience", wish.patience, .1, 1e6)
-    if wish.source.startswith("env:"): wish = wish._replace(source=_variable(wish.source[4:]))
-    return wish
+    check_number(f"{name}.clips_mb", wish.clips_mb, 1, 1e9)
+    return wish._replace(clean=tuple(map(str, clean)) or None)
 
+_TEXTS = "source", "model", "events", "clips", "webhook", "spool", "mqtt"
+
+# %% ../nbs/73_cameras.ipynb #22b86c62
 def _variable(name):
-    "An address that others on the machine can't see in a list of processes."
+    "What others on the machine can't see in a list of processes, nor in a file."
     if name in os.environ: return os.environ[name]
     raise wrong("watch", f"env:{name}", "a variable of the environment that is set")
 
@@ -79,7 +95,7 @@ def wishes_in(
         raise wrong(path, "no table [cameras.NAME]", "one for each camera")
     known = set(Wish._fields) - {"name"}
     for where,said in [("", told), *((f"cameras.{name}: ", of) for name,of in cameras.items())]:
-        if not isinstance(said, dict): raise wrong(path, f"{where}{said!r}", "a table")
+        if not isinstance(said, dict): raise wrong(path, f"{where}{redacted(said)}", "a table")
         if strange := sorted(set(said) - known):
             raise wrong(path, where + ", ".join(strange), f"some of {', '.join(sorted(known))}")
     common = common | told
@@ -101,11 +117,20 @@ def wishes_of(
         if not told or not name.replace("-", "").replace("_", "").isalnum():
             name, address = f"camera{i}" if len(sources) > 1 else "camera", source
         found.append(_checked(Wish(name, address, **common)))
-    names = [wish.name for wish in found]
+    _check_apart(found)
+    return found
+
+# %% ../nbs/73_cameras.ipynb #ad5025af
+def _check_apart(wishes):
+    "Raises ValueError for a name that two cameras have, or a spool that two webhooks have."
+    names, hooks = [wish.name for wish in wishes], {}
     for name in names:
         if names.count(name) == 1: continue
         raise wrong("watch", f"the name {name!r} twice", "another for each")
-    return found
+    for wish in wishes:
+        if wish.spool and hooks.setdefault(wish.spool, wish.webhook) != wish.webhook:
+            came = f"the spool {wish.spool!r} for two webhooks"
+            raise wrong("watch", came, "one for each: what lies there would go to both")
 
 # %% ../nbs/73_cameras.ipynb #6b9e70e0
 def looker(
@@ -119,6 +144,7 @@ def looker(
         return (frame.float()/255).reshape(picture_size(model.shape))
     return look
 
+# %% ../nbs/73_cameras.ipynb #4a4bd391
 def pace_wanted(
     model,   # A WorldModel
 )->float:    # Pictures a second; None for all that come
@@ -141,11 +167,13 @@ class Crew:
 
     def webhook(self, url, spool): return Webhook(url, spool, on_fail=self.note)
 
+    def mqtt(self, address): return Mqtt(address, on_fail=self.note)
+
     def sinks(self, wish):
         "Who is told of a camera's events."
         found = [self.once(Lines, wish.events)]   # on stdout, where no file is named
         if wish.webhook: found.append(self.once(self.webhook, wish.webhook, wish.spool))
-        return found + ([self.once(Mqtt, wish.mqtt)] if wish.mqtt else [])
+        return found + ([self.once(self.mqtt, wish.mqtt)] if wish.mqtt else [])
 
     def close(self):
         for thing in self.made.values():
@@ -167,24 +195,25 @@ def stand_watch(
         started += event["state"] == "start"
     attendant = Attendant(None, None, [*sinks, counted], as_dict=as_dict, note=note, **how)
     def stop(*_): attendant.stopping = True
-    for sign in (signal.SIGTERM, signal.SIGINT): signal.signal(sign, stop)
     try:
         with ExitStack() as entered:
             cameras = {wish.name: entered.enter_context(_placed(attendant, crew, wish))
                        for wish in wishes}
+            for sign in (signal.SIGTERM, signal.SIGINT): signal.signal(sign, stop)
             attendant.attend(cameras, seconds, recalibrate)
     finally:
         attendant.close()
         crew.close()
     return started
 
+# %% ../nbs/73_cameras.ipynb #6deb7cc4
 def _placed(attendant, crew, wish):
     "Put a camera under watch."
-    monitor = crew.once(crew.monitor, wish.model, wish.false_alarms,
-                        wish.clean and tuple(wish.clean))
+    monitor = crew.once(crew.monitor, wish.model, wish.false_alarms, wish.clean)
     model = monitor.model
     keep = max(8, 3*(model.unjudged+1))   # so many in a row that some of them can be judged
     attendant.add(wish.name, wish.patience, monitor=monitor, look=crew.once(looker, model),
-                  sinks=crew.sinks(wish), clips=wish.clips, fps=pace_wanted(model))
+                  sinks=crew.sinks(wish), clips=wish.clips, limit=1e6*wish.clips_mb,
+                  fps=pace_wanted(model))
     grey = model.shape[0] == 1
     return Camera(wish.source, grey, wish.patience, keep, model.shape, follow=wish.follow)

@@ -21,7 +21,7 @@ from typing import Annotated
 import typer
 
 from .terminal import (
-    AGAINST_COLLAPSE, ANNOTATED, CAMERAS, CAPACITY, CLEAN, CLIPS, CROP, CURVES,
+    AGAINST_COLLAPSE, ANNOTATED, CAMERAS, CAPACITY, CLEAN, CLIPS, CLIPS_MB, CROP, CURVES,
     DECODER_STEPS, DEVICE, DRIFT, EVENTS, EVERY, FALSE_ALARMS, FILE, FOLLOW, FPS,
     FRAMES, GREY, HEADLESS, HELD_OUT, HOME, ITS_FILMS, KIND, LINES, LISTEN, MAGNITUDE,
     METRICS, MODEL, MODELS, MQTT, NOISE, OUT, PATIENCE, PLOT, PORT, PURE_STEPS, RATES,
@@ -307,10 +307,10 @@ def monitor(file:FILE=None, model:WATCHER="rotor", kind:KIND=None, magnitude:MAG
 # %% ../nbs/73_cli.ipynb #b8c310e5
 @app.command()
 def watch(sources:CAMERAS, model:WATCHER="rotor", false_alarms:FALSE_ALARMS=1e-3, clean:CLEAN=None,
-          events:EVENTS=None, clips:CLIPS=None, webhook:WEBHOOK=None, spool:SPOOL=None,
-          mqtt:MQTT=None, metrics:METRICS=None, listen:LISTEN="127.0.0.1", state:STATE=None,
-          patience:PATIENCE=10., follow:FOLLOW=False, recalibrate:RECALIBRATE=0.,
-          seconds:STOP_AFTER=None):
+          events:EVENTS=None, clips:CLIPS=None, clips_mb:CLIPS_MB=2000., webhook:WEBHOOK=None,
+          spool:SPOOL=None, mqtt:MQTT=None, metrics:METRICS=None, listen:LISTEN="127.0.0.1",
+          state:STATE=None, patience:PATIENCE=10., follow:FOLLOW=False,
+          recalibrate:RECALIBRATE=0., seconds:STOP_AFTER=None):
     """Watch live cameras, and tell of what happens: strange things, and cameras that are
     dead, frozen, dark, blinded or moved. Exit code: **0** nothing happened, **1** something
     did, **2** error."""
@@ -318,7 +318,7 @@ def watch(sources:CAMERAS, model:WATCHER="rotor", false_alarms:FALSE_ALARMS=1e-3
     from dvd_jepa.sinks import Metrics
 
     wanted = dict(model=model, false_alarms=false_alarms, clean=clean, patience=patience,
-                  follow=follow, webhook=webhook, mqtt=mqtt)
+                  follow=follow, clips_mb=clips_mb, webhook=webhook, mqtt=mqtt)
     places = dict(events=events, clips=clips, spool=spool)
     wanted |= {name: path and str(path) for name,path in places.items()}
     wishes = wishes_of(sources, **wanted)

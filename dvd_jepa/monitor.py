@@ -183,6 +183,7 @@ class _Taken(NamedTuple):
     missing:np.ndarray # Which streams' frame didn't come, (S,); or None
     several:bool       # Did they come as several?
 
+# %% ../nbs/42_monitor.ipynb #b1a85076
 @patch
 def _take(self:Monitor, frame, missing, several):
     "Remember a frame that was checked."
@@ -192,6 +193,7 @@ def _take(self:Monitor, frame, missing, several):
     z_hat = self._z_hat[self._time % self.model.config.ahead].copy()
     return _Taken(frame, obs, z_hat, judged, missing, several)
 
+# %% ../nbs/42_monitor.ipynb #06bcdc29
 @patch
 def _conclude(self:Monitor, taken, score, expected, z):
     "Remember what is expected next, and say what came of this frame."
@@ -214,6 +216,7 @@ def _reading(self:Monitor, score, alarm, z_hat, z, judged, several):
     numbers = score, np.full(len(score), self.threshold), alarm, self._lost.copy()
     return Reading(*map(torch.from_numpy, numbers), draw, heat)
 
+# %% ../nbs/42_monitor.ipynb #f4cce8d1
 def _heat(usual, z_hat, z, judged, several):
     places = usual.strange(torch.from_numpy(z_hat), z)
     places[~torch.from_numpy(judged)] = torch.nan
@@ -276,6 +279,7 @@ def _judge(self:Monitor, obs, z_hat, frame):
         return np.array([score], np.float32), expected[None], None
     return self._judge_many(obs, z_hat, frame)
 
+# %% ../nbs/42_monitor.ipynb #4df9658c
 @patch
 def _judge_many(self:Monitor, obs, z_hat, frame):
     "The same by PyTorch, for any number of streams."
@@ -348,6 +352,7 @@ def _check_alike(name, came, wanted):
     expected = f"{wanted.dtype} of shape {wanted.shape}"
     raise wrong(f"state[{name!r}]", f"{came.dtype} of shape {came.shape}", expected)
 
+# %% ../nbs/42_monitor.ipynb #9305859e
 def _checked_state(state):
     expected = {"of", "threshold", "false_alarms", "patience", "time", *_REMEMBERED}
     if not isinstance(state, dict) or set(state) != expected:

@@ -77,6 +77,7 @@ def see(self:Post,
     frame = self.take(shot, now, clock)
     return self.conclude(None if frame is None else self.monitor.update(frame), now, clock)
 
+# %% ../nbs/45_post.ipynb #7ebc2063
 @patch
 def take(self:Post, shot, now, clock):   # A frame for the monitor, or None
     "The first half of `see`: what of this is to be judged?"
@@ -102,6 +103,7 @@ def _fitting(self:Post, picture, now):
         return None
     return frame
 
+# %% ../nbs/45_post.ipynb #f9ad390a
 @patch
 def conclude(self:Post, reading, now, clock)->list:   # Of `Event`
     "The second half of `see`: what became of the frame? A reading, or None where none was judged."
@@ -114,6 +116,7 @@ def conclude(self:Post, reading, now, clock)->list:   # Of `Event`
     for event in told: self._film(event, now)
     return told
 
+# %% ../nbs/45_post.ipynb #020bbd8e
 @patch
 def _faults(self:Post, clock):
     faults = self.health.faults(clock)
@@ -152,7 +155,8 @@ def place_of(
     size = rows.max().item()+1-top, columns.max().item()+1-left
     return top/h, left/w, size[0]/h, size[1]/w
 
-def film_of(event): return f"{event.camera}-{event.id}.mp4"
+# %% ../nbs/45_post.ipynb #81a18df7
+def film_of(event): return f"{event.camera}-{event.id}.event.mp4"
 
 @patch
 def _film(self:Post, event, now):

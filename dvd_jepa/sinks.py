@@ -61,11 +61,22 @@ class Lines:
         if size and size + len(line) > self.most: self._put_aside()
         with open(self.path, "a", encoding="utf-8") as file: file.write(line)
 
-    def _put_aside(self):
-        old = [self.path.with_name(f"{self.path.name}.{i}") for i in range(1, self.keep+1)]
-        for newer,older in zip([self.path, *old][-2::-1], old[::-1]):
-            if newer.exists(): os.replace(newer, older)
-        if not old: self.path.unlink()
+# %% ../nbs/72_sinks.ipynb #cab6efb6
+@patch
+def has(self:Lines, event:dict):
+    "Is this the last line? (A process that was killed may have told it already.)"
+    if self.path is None or not self.path.exists(): return False
+    lines = self.path.read_text(encoding="utf-8").splitlines()
+    try: last = json.loads(lines[-1])
+    except (IndexError, ValueError): return False
+    return (last["id"], last["state"]) == (event["id"], event["state"])
+
+@patch
+def _put_aside(self:Lines):
+    old = [self.path.with_name(f"{self.path.name}.{i}") for i in range(1, self.keep+1)]
+    for newer,older in zip([self.path, *old][-2::-1], old[::-1]):
+        if newer.exists(): os.replace(newer, older)
+    if not old: self.path.unlink()
 
 # %% ../nbs/72_sinks.ipynb #724b412f
 class _Stay(urllib.request.HTTPRedirectHandler):
@@ -114,6 +125,7 @@ def _check_address(name, url, schemes, example):
     except ValueError: fine = False
     if not fine: raise wrong(name, repr(redacted(url)), f"an address such as {example}")
 
+# %% ../nbs/72_sinks.ipynb #d3927f28
 def _without_password(url):
     "The address without user and password, and the header that says them."
     parts = urlsplit(url)
@@ -180,6 +192,7 @@ class Mqtt:
     "Publishes events to a broker. Raises ImportError without paho-mqtt."
     def __init__(self,
         address:str,         # mqtt://user:password@host:1883/topic; mqtts for TLS
+        on_fail:Callable=None, # Called with a sentence when the broker is lost, or refuses
     ):
         try: from paho.mqtt import client, enums
         except ImportError as e:
@@ -188,11 +201,16 @@ class Mqtt:
         parts = urlsplit(address)
         self.topic = parts.path.strip("/") or "dvd-jepa"
         self.client = client.Client(enums.CallbackAPIVersion.VERSION2)
+        self.full = enums.MQTTErrorCode.MQTT_ERR_QUEUE_SIZE
         name, word = (x and unquote(x) for x in (parts.username, parts.password))
         if name: self.client.username_pw_set(name, word)
         self.client.max_queued_messages_set(10_000)   # in memory: a webhook's spool is safer
         if parts.scheme == "mqtts": self.client.tls_set()
         self.client.reconnect_delay_set(1, 60)
+        self.said, self.on_fail, self._lost = f"mqtt of {parts.hostname}", on_fail, False
+        self.client.on_connect_fail = lambda *_: self._fails("nobody answers")
+        self.client.on_connect = lambda client, data, flags, code, more: self._hears(code)
+        self.client.on_disconnect = lambda client, data, flags, code, more: self._hears(code)
         port = parts.port or dict(mqtt=1883, mqtts=8883)[parts.scheme]
         self.client.connect_async(parts.hostname, port)
         self.client.loop_start()
@@ -200,12 +218,30 @@ class Mqtt:
     def __call__(self, event:dict):
         topic = f"{self.topic}/{event['camera']}/{event['kind']}"
         self.latest = self.client.publish(topic, json.dumps(event), qos=1)
+        if self.latest.rc == self.full: raise OSError(f"{self.said}: too many wait; one is lost")
 
-    def close(self, within:float=5.):   # seconds to wait for what is on its way
-        with suppress(RuntimeError, ValueError, AttributeError):
-            self.latest.wait_for_publish(within)
-        self.client.disconnect()
-        self.client.loop_stop()
+# %% ../nbs/72_sinks.ipynb #e775a6d1
+@patch
+def _hears(self:Mqtt, code):
+    if code.is_failure: return self._fails(str(code))
+    self._lost = False
+
+# %% ../nbs/72_sinks.ipynb #53582ac7
+@patch
+def _fails(self:Mqtt, why):
+    "Say so once, until it is back."
+    if not self._lost and self.on_fail:
+        says = f"{self.said}: {why}; events wait in memory, and it is tried again"
+        with suppress(Exception): self.on_fail(says)   # paho's thread must go on
+    self._lost = True
+
+# %% ../nbs/72_sinks.ipynb #807bf0ce
+@patch
+def close(self:Mqtt, within:float=5.):   # seconds to wait for what is on its way
+    with suppress(RuntimeError, ValueError, AttributeError):
+        self.latest.wait_for_publish(within)
+    self.client.disconnect()
+    self.client.loop_stop()
 
 # %% ../nbs/72_sinks.ipynb #a668bbb2
 class Metrics:

@@ -8,8 +8,9 @@ __all__ = ['out', 'err', 'MODEL', 'SEED', 'OUT', 'HELD_OUT', 'RECIPE', 'HOME', '
            'START', 'SEEDS', 'RATES', 'WORKERS', 'VERDICT_FOLDER', 'MODELS', 'WHERE', 'THEIR_FILMS', 'CURVES', 'FILE',
            'ANNOTATED', 'LINES', 'WATCHER', 'KIND', 'MAGNITUDE', 'WHICH', 'FALSE_ALARMS', 'CLEAN', 'SPACE', 'NOISE',
            'DRIFT', 'PLOT', 'CAMERAS', 'FOLLOW', 'PATIENCE', 'STATE', 'RECALIBRATE', 'STOP_AFTER', 'EVENTS', 'CLIPS',
-           'WEBHOOK', 'SPOOL', 'MQTT', 'METRICS', 'LISTEN', 'EVERY', 'PURE_STEPS', 'RUN', 'PORT', 'HEADLESS', 'note',
-           'Bar', 'counting', 'say_metrics', 'say_published', 'say_alarms', 'readings_figure', 'say_latent', 'stop']
+           'CLIPS_MB', 'WEBHOOK', 'SPOOL', 'MQTT', 'METRICS', 'LISTEN', 'EVERY', 'PURE_STEPS', 'RUN', 'PORT',
+           'HEADLESS', 'note', 'Bar', 'counting', 'say_metrics', 'say_published', 'say_alarms', 'readings_figure',
+           'say_latent', 'stop']
 
 # %% ../nbs/72_terminal.ipynb #e2a75b60
 import multiprocessing
@@ -181,6 +182,8 @@ EVENTS = Annotated[Path, typer.Option(help=(
     "Append events to this file, a line of JSON each (at ten megabytes it is put aside); "
     "on stdout if not given."))]
 CLIPS = Annotated[Path, typer.Option(help="Write a film of each event to this folder.")]
+CLIPS_MB = Annotated[float, typer.Option("--clips-mb", min=1, help=(
+    "Megabytes of films that may lie there; then the oldest go."))]
 WEBHOOK = Annotated[str, typer.Option(metavar="URL", help=(
     "Post each event as JSON, in order, until it is taken. Needs --spool."))]
 SPOOL = Annotated[Path, typer.Option(help="Folder for events that the webhook hasn't taken yet.")]

@@ -1,5 +1,6 @@
 "The dashboard's page On watch: what it may be asked, and the process that learns and watches for it."
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from dvd_jepa.annotate import film_writer
 from dvd_jepa.film import read
+from rtsp import Rtsp
 from streamlit.testing.v1 import AppTest
 
 dashboard = Path(__file__).parent.parent/"dashboard"
@@ -53,13 +55,36 @@ def test_what_can_not_be_learned_from_is_said(tmp_path):
     assert code == 1 and "letter.mp4" in (folder/"error.txt").read_text()
 
 
+def test_it_films_a_camera_first(tmp_path):
+    "… that hangs up in between."
+    import watcher
+    moving = [np.roll(np.tile(np.arange(96, dtype=np.uint8), (64, 1)), t, 1) for t in range(400)]
+    going, told = iter([*moving[:20], None, *moving[20:]]), []
+    with Rtsp(lambda: going, 25) as camera:
+        path = watcher.recorded(camera.address, 6, tmp_path/"ordinary.mp4", lambda *said: told.append(said))
+    assert 40 < len(read(path)) < 200 and told[-1][:2] == ("recording", 5)
+
+
+def test_a_watch_that_nobody_looks_at_ends(tmp_path):
+    import watcher
+    assert not watcher.forgotten(tmp_path)
+    (tmp_path/"looked").touch()
+    assert not watcher.forgotten(tmp_path)
+    os.utime(tmp_path/"looked", (0, 0))
+    assert watcher.forgotten(tmp_path)
+    folder, code = job(tmp_path, train=film(tmp_path/"a.mp4", 60), source="rtsp://nobody/live")
+    assert code == 1 and "nobody looked" in (folder/"error.txt").read_text()
+
+
 @pytest.fixture
 def page(monkeypatch):
     monkeypatch.syspath_prepend(str(dashboard))
-    return AppTest.from_file(str(dashboard/"watching.py"), default_timeout=60).run()
+    return AppTest.from_file(str(dashboard/"watching.py"), default_timeout=60)
 
 
-def test_nothing_starts_before_all_is_said(page):
+def test_nothing_starts_before_all_is_said(page, monkeypatch):
+    monkeypatch.setenv("DVD_JEPA_CAMERAS", "1")
+    page.run()
     start = lambda: page.button(key="guard start")
     assert not page.exception and not start().disabled, "the film of a square is at hand"
     page.selectbox(key="learns").select("A camera").run()
@@ -70,3 +95,11 @@ def test_nothing_starts_before_all_is_said(page):
     assert not start().disabled and not page.exception
     page.selectbox(key="learns").select("A film of yours").run()
     assert start().disabled and "Choose a film first" in page.caption[0].value
+
+
+def test_a_stranger_is_offered_no_camera(page, monkeypatch):
+    monkeypatch.delenv("DVD_JEPA_CAMERAS", raising=False)
+    monkeypatch.setattr("streamlit.runtime.context.ContextProxy.ip_address", "203.0.113.7")
+    assert page.run().selectbox(key="learns").options == ["A square", "A film of yours"]
+    monkeypatch.setattr("streamlit.runtime.context.ContextProxy.ip_address", None)
+    assert "A camera" in page.run().selectbox(key="learns").options

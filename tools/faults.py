@@ -1,6 +1,6 @@
 """What becomes of a watch when its camera, its disk, its network or its process fails.
 
-    python tools/faults.py        # some fifty faults on this machine, eight minutes; for study 27
+    python tools/faults.py        # some fifty faults on this machine, ten minutes; for study 27
     python tools/faults.py NAME…  # some of them, and nothing is written
 
 A server plays a camera over HTTP (MJPEG), another over RTSP, and they do what cameras do. One
@@ -385,7 +385,8 @@ def too_fast():
         watch.run(server.address, 5, longest=60)
     camera, waiting = watch.camera, len(watch.camera._waiting)
     seen, judged = camera.came - camera.dropped - waiting, watch.post.judged
-    fine = camera.dropped > 20 and seen/3 < judged < seen   # runs in a row, with gaps between
+    # it keeps 24, of which some eight are seen before all go: three of them have their past
+    fine = camera.dropped > 20 and seen/5 < judged < seen
     return "some in a row are judged, the rest counted" if fine else [camera.came, seen, judged]
 
 
@@ -518,26 +519,26 @@ def recorder_pauses():
     "A file that grows: its recorder pauses for four seconds, then begins a new file"
     with tempfile.TemporaryDirectory() as name:
         path = Path(name)/"camera.ts"
-        def record(first, seconds, into):
+        def record(first, seconds):
             "At its pace, as MPEG-TS."
-            with av.open(str(into), "w", format="mpegts", options=dict(flush_packets="1")) as film:
+            with av.open(str(path), "w", format="mpegts", options=dict(flush_packets="1")) as film:
                 stream = film.add_stream("libx264", rate=FPS, options=dict(tune="zerolatency"))
                 stream.height, stream.width, stream.pix_fmt = 24, 32, "yuv420p"
                 for t in range(first, first+round(FPS*seconds)):
                     picture = av.VideoFrame.from_ndarray(shot(t), format="gray")
                     film.mux(stream.encode(picture))
-                    if into == path: time.sleep(1/FPS)
+                    time.sleep(1/FPS)
         def recorder():
-            record(0, 4, path)
+            record(0, 4)
             time.sleep(4)
-            record(0, 5, Path(name)/"next.ts")
-            (Path(name)/"next.ts").replace(path)
+            path.unlink()   # it begins a new one
+            record(0, 5)
         thread = threading.Thread(target=recorder)
         thread.start()
         wait_for(path.exists)
-        watch = Watch().run(path, 14, follow=True)
+        watch = Watch().run(path, 15, follow=True)
         thread.join()
-    assert watch.post.judged > 80
+    assert watch.post.judged > 120
     return [k for k in watch.kinds() if not k.startswith("strange")][:2]
 
 
