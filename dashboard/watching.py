@@ -190,4 +190,4 @@ with left:
     else:
         st.info("Press Start: it looks at a film of people who walk across a square for about a "
                 "minute, learns what is ordinary, and then watches another day, on which not "
-            "everybody walks.")
+                "everybody walks.")

@@ -36,7 +36,7 @@ class Wish(NamedTuple):
     source:str                # rtsp://…, http://…, /dev/video0, a film; or env:VARIABLE
     model:str="rotor"         # Weights: a packaged name, a file or a run folder
     false_alarms:float=1e-3   # Share of calm frames that may ring
-    clean:tuple=None          # Films that set its threshold, if the model's own shall not
+    clean:tuple=None          # Films to set its threshold by, in place of the model's own
     patience:float=10.        # Seconds without a picture until it is dead
     follow:bool=False         # Is its source a file that still grows?
     events:str=None           # A file for lines of JSON
@@ -68,7 +68,8 @@ def _checked(wish):
 
 # %% ../nbs/73_cameras.ipynb #b813878b
 def _checked_numbers(wish, name):
-    clean = [wish.clean] if isinstance(wish.clean, str) else list(wish.clean or ())
+    clean = [wish.clean] if isinstance(wish.clean, str) else wish.clean or ()
+    if not isinstance(clean, (list, tuple)): raise wrong(f"{name}.clean", clean, "a list of films")
     check_rate(f"{name}.false_alarms", wish.false_alarms)
     check_number(f"{name}.patience", wish.patience, .1, 1e6)
     check_number(f"{name}.clips_mb", wish.clips_mb, 1, 1e9)
