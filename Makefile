@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 # Two workers of one thread each, or one of several: threads that wait for each other's core crawl.
 ALONE  := $(filter-out 1,$(DVD_JEPA_THREADS))
 
-.PHONY: help demo watch test chapters install book readme weights films street baselines yardsticks collapse figures paper docs preview picture sessions bench clean capacity faults
+.PHONY: help demo watch test chapters install book readme weights films street baselines yardsticks collapse figures paper docs preview picture sessions bench clean capacity faults act
 
 demo: $(STAMP)            ## train if need be, and open the dashboard
 	$(BIN)/dvd-jepa demo $(DEMO)
@@ -73,6 +73,16 @@ faults: $(STAMP)          ## break a watch in some fifty ways and count how many
 	$(BIN)/python tools/rates.py
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh -e -c 'export OMP_NUM_THREADS=1 PLOTLY_RENDERER=plotly_mimetype+notebook_connected; \
 	  jupyter nbconvert --log-level WARN --to notebook --execute --inplace nbs/studies/27_faults.ipynb; \
+	  python tools/book.py; nbdev_clean'
+
+act: $(STAMP)             ## study 28: train five seeds that are told actions, let them and their rivals fly (an hour and a half), and write the study again
+	$(BIN)/python tools/act.py
+	cp runs/act/steer-0.safetensors dvd_jepa/weights/steer.safetensors
+	mkdir -p runs/steer && cp runs/act/steer-0.safetensors runs/steer/model.safetensors
+	$(BIN)/dvd-jepa evaluate runs/steer --rates && cp runs/steer/metrics.json dvd_jepa/weights/steer.json
+	$(BIN)/dvd-jepa plan --goal corner --out nbs/images/corner.gif
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh -e -c 'export OMP_NUM_THREADS=1 PLOTLY_RENDERER=plotly_mimetype+notebook_connected; \
+	  jupyter nbconvert --log-level WARN --to notebook --execute --inplace nbs/studies/28_act.ipynb; \
 	  python tools/book.py; nbdev_clean'
 
 figures: $(STAMP)         ## measure the packaged weights again and draw the paper's figures (three minutes); FULL=1: train all over five seeds, and the grid, before that (an hour)

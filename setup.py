@@ -29,7 +29,7 @@ setup(
     packages=find_namespace_packages(include=["dvd_jepa", "dvd_jepa.*"]),
     package_data={"dvd_jepa": cfg["package_data"].split()},
     install_requires=cfg["requirements"].split(),
-    extras_require={name: cfg[f"{name}_requirements"].split() for name in ("dev", "lab", "data", "motion", "watch")},
+    extras_require={name: cfg[f"{name}_requirements"].split() for name in ("dev", "lab", "data", "motion", "watch", "act")},
     entry_points={"console_scripts": cfg["console_scripts"].split(), "nbdev": [f"{cfg['lib_path']}={cfg['lib_path']}._modidx:d"]},
     zip_safe=False,
 )

@@ -46,7 +46,8 @@ def knobs(place):
         "Recipe", [name for name in RECIPES if name != "untrained"], key="recipe",
         help="rotor: a predictor that can only turn. classic: the published one. "
              "pure: no decoder. multistep: classic, asked to look further. "
-             "watch: rotor, through a flawed camera. varied takes minutes.")
+             "watch: rotor, through a flawed camera. steer is told what thrusters do. "
+             "varied and steer take minutes.")
     c = RECIPES[recipe]
     worlds = worlds_for(c)
     world = place.selectbox(
@@ -59,6 +60,7 @@ def knobs(place):
     return recipe, world, seed, {k: v for k,v in wanted.items() if v != getattr(c, k)}
 
 def worlds_for(c):
+    if c.rollout: return ["steerable"]
     if c.invariants: return ["varied"]
     return ["classic"] if c.refine else ["classic", "varied"]
 

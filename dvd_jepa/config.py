@@ -44,6 +44,7 @@ class Parts:
     invariants:int = 0                 # Latents a rotor reads but never turns
     decoder_hidden:tuple = (64, 256)   # Widths between latent and frame
     train_encoder:bool = True          # Off: the encoder stays as it was drawn
+    actions:int = 0                    # A, numbers in an action the predictor is told; 0: untold
 
 # %% ../nbs/04_config.ipynb #028366c8
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ class Loss:
     covariance_weight:float = 0.04  # "vicreg": of the covariance penalty (VICReg, eq. 4)
     sigreg_weight:float = 0.05      # "sigreg": of the Gaussianity test (LeJEPA, alg. 1)
     contrast_weight:float = 0.0     # Of the contrastive term (CPC, eq. 4) at first; it fades
+    rollout:int = 0                 # Frames walked in a row under recorded actions; 0: none
+    inverse_weight:float = 0.0      # Of reading the action from two latents (inverse dynamics)
 
 # %% ../nbs/04_config.ipynb #6fcec0b6
 @dataclass(frozen=True)
@@ -134,7 +137,7 @@ def _group(name, made, given):
 
 # %% ../nbs/04_config.ipynb #9b5f7c20
 # fields that came later: what was kept before them still compares equal
-_LATER = "ahead", "background", "rare", "encoder"
+_LATER = "ahead", "background", "rare", "encoder", "actions", "rollout", "inverse_weight"
 
 def flat(
     c:Config,
@@ -178,13 +181,13 @@ READ_BY = dict(
 # %% ../nbs/04_config.ipynb #27eb52a0
 _at_least = dict(
     seed=0, episodes=1, length=4, context=1, glimpses=0, ahead=1, latent=1, invariants=0,
-    steps=0, batch=2, lags=1, targets=1, refine=0,
+    steps=0, batch=2, lags=1, targets=1, refine=0, actions=0, rollout=0,
     decoder_steps=0, probe_steps=0, probe_batch=1)
 _within = dict(
     noise=(0, 1), drift=(0, .99), tau=(0, 1), probe_share=(0.01, 0.99),
     lr=(1e-8, 10), decoder_lr=(1e-8, 10), probe_lr=(1e-8, 10),
     reach=(0, 1e6), variance_weight=(0, 1e6), covariance_weight=(0, 1e6),
-    sigreg_weight=(0, 1e6), contrast_weight=(0, 1e6))
+    sigreg_weight=(0, 1e6), contrast_weight=(0, 1e6), inverse_weight=(0, 1e6))
 _one_of = dict(
     encoder=("mlp", "conv", "map", "motion"),
     predictor=("mlp", "residual", "rotor", "map"),
@@ -217,13 +220,16 @@ def _check_config(c):
     _check_lengths(c)
     _check_map(c)
     _check_rotor(c)
+    _check_told(c)
     _check_weights(c)
 
 # %% ../nbs/04_config.ipynb #46a7d98e
 def _check_lengths(c):
-    least = c.context + max(c.lags, c.ahead) + 1
+    furthest = max(c.lags, c.ahead, c.rollout)
+    least = c.context + furthest + 1
     if c.length < least:
-        raise wrong("Config.length", c.length, f"at least context + lags + 1 = {least}")
+        name = "rollout" if c.rollout == furthest else "lags"
+        raise wrong("Config.length", c.length, f"at least context + {name} + 1 = {least}")
     if c.glimpses > c.context or c.glimpses == 1 < c.context:
         raise wrong("Config.glimpses", c.glimpses, f"0, or 2 to context = {c.context}")
     if c.lags == 1 and (c.reach or c.contrast_weight or c.targets > 1):
@@ -253,6 +259,18 @@ def _check_map(c):
         raise wrong("Config.background", False, "True: motion is seen before what stands still")
     if c.rare and c.predictor != "map":
         raise wrong("Config.rare", True, "False, or a map of latents")
+
+# %% ../nbs/04_config.ipynb #0173bda4
+def _check_told(c):
+    if c.actions and not c.rollout:
+        raise wrong("Config.actions", c.actions, "0, or a rollout that reads them")
+    if c.inverse_weight and not c.rollout:
+        raise wrong("Config.inverse_weight", c.inverse_weight, "0, or a rollout with actions")
+    if c.rollout and c.predictor not in ("mlp", "residual"):
+        expected = "'mlp' or 'residual', which can be told an action"
+        raise wrong("Config.predictor", repr(c.predictor), expected)
+    if c.rollout and c.lags > 1:
+        raise wrong("Config.lags", c.lags, "1, where a rollout visits every frame")
 
 # %% ../nbs/04_config.ipynb #daf0c82d
 def weights_read(

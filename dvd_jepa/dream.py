@@ -22,21 +22,24 @@ from .train import home_of
 def dream(self:WorldModel,
     frames,       # Grey levels in [0, 1], (n, T, H, W); it looks at the last `context` of them
     steps:int,    # Frames to dream
-    actions=None, # For predictors that are told what is done; the others refuse them
+    actions=None, # What is done at each of them, (n, steps, A), for predictors that are told
 )->Tensor:        # (n, steps, D); entry 0 is one frame after the last one seen
     "Everything that the predictor foresees from the last observation, latents only."
     frames = as_frames(frames, least=self.context, size=self.frame_size)
     k = torch.arange(1, check_whole("steps", steps, 1)+1)
+    actions = self.as_actions(actions, (len(frames),), steps)
+    if actions is not None: actions = actions[:, None]   # beside latents of (n, 1, D)
     return self.run(self.predictor.roll, self.encode(frames[:, -self.context:]), k, actions)
 
 # %% ../nbs/30_dream.ipynb #1107aa41
 @patch
 def forecast(self:WorldModel,
-    frames,    # Grey levels in [0, 1], (n, T, H, W), T ≥ context
-    steps:int, # Frames to foresee
-)->Tensor:     # (n, steps, H, W)
+    frames,       # Grey levels in [0, 1], (n, T, H, W), T ≥ context
+    steps:int,    # Frames to foresee
+    actions=None, # As for `dream`
+)->Tensor:        # (n, steps, H, W)
     "The dream, decoded. Raises ValueError if this is a pure JEPA."
-    return self.decode(self.dream(frames, steps))
+    return self.decode(self.dream(frames, steps, actions))
 
 # %% ../nbs/30_dream.ipynb #04d60afa
 def checked_forecast(
@@ -57,6 +60,7 @@ def forecast_error(
     forecaster,    # A WorldModel, or anything else that has `context` and `forecast`
     frames,        # Held-out frames, (n, seen + K, H, W)
     seen:int=None, # How many have passed when it is asked, ≥ context; None for `context`
+    actions=None,  # What is done, (n, seen + K - 1, A), for those that are told (`actions` > 0)
 )->Tensor:         # MSE over pixels of each episode at each step, (n, K), grey level²
     "Let it look at the first frames and forecast the others. Raises ValueError for a bad forecast."
     k = forecaster.context
@@ -65,13 +69,20 @@ def forecast_error(
     steps, picture = frames.shape[1]-seen, tuple(range(2, frames.ndim))
     few = max(1, 2**23//frames[0].numel())   # so many episodes that memory stays flat
 
-    errors = []
+    errors, done = [], _told(forecaster, actions, seen, few)
     for part in frames.split(few):
         came = part[:, seen:]
-        guess = forecaster.forecast(part[:, seen-k:seen], steps)
+        guess = forecaster.forecast(part[:, seen-k:seen], steps, *next(done))
         guess = checked_forecast(forecaster, guess, came.shape)
         errors.append((guess-came).square().mean(picture))
     return torch.cat(errors)
+
+# %% ../nbs/30_dream.ipynb #1c2390a6
+def _told(forecaster, actions, seen, few):
+    "For each part of the episodes, what a forecaster is told beside the frames."
+    if actions is None or not getattr(forecaster, "actions", 0):
+        while True: yield ()
+    for part in actions[:, seen-1:].split(few): yield (part,)
 
 # %% ../nbs/30_dream.ipynb #41a3017c
 def skill(
@@ -179,6 +190,7 @@ def next_corner(
         k = torch.arange(1, min(block, within-done)+1)
         seen = start[waiting], z[waiting]
         path = model.run(model.predictor.onward, *seen, done, k)   # (open, block, D)
+        path = path.nan_to_num(1e9).clamp(-1e9, 1e9)   # a dream may run away
         hits = at_corner(world, centroids(world, model.decode(path)), tolerance)
         when[waiting] = np.where(hits.any(1), hits.argmax(1)+1+done, 0)
         z = z.clone()

@@ -13,7 +13,7 @@ import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -72,7 +72,8 @@ def about(
     source,       # Where it lives
 )->dict:          # config, world, weights, versions
     "Whose numbers these are."
-    world = asdict(source) if isinstance(source, World) else source.about()
+    world = source.about()
+    if isinstance(source, World): del world["kind"]   # its fields say enough
     versions = dict(python=platform.python_version(), torch=torch.__version__,
                     numpy=np.__version__, dvd_jepa=version("dvd-jepa"),
                     threads=torch.get_num_threads())
@@ -166,7 +167,7 @@ def _one_seed(config, source, folder=None, n=500, **how):
         if model is None:
             model = fit(config, source, **how)
             if path: model.save(path)
-        return evaluate(model, time.perf_counter()-start, rivals={}, source=source, n=n)
+        return evaluate(model, time.perf_counter()-start, rivals={}, n=n)   # at home
 
 # %% ../nbs/63_evaluate.ipynb #65c0602c
 def _same(model, config, source):

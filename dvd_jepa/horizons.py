@@ -259,6 +259,7 @@ def _errors_at(model, world, clips, mean, at, chunk=40):
         k = torch.tensor(at[some])
         real = torch.from_numpy(render(world, truth[:, some]))
         foreseen = model.run(model.predictor.onward, start, z, done, k-done)
+        foreseen = foreseen.nan_to_num(1e9).clamp(-1e9, 1e9)   # a dream may run away
         error[:, some] = (model.decode(foreseen)-real).square().mean((2, 3))
         reference[:, some] = (mean-real).square().mean((2, 3))
         z, done = foreseen[:, -1:], int(k[-1])

@@ -23,7 +23,8 @@ from .core import seeded, wrong
 from .files import load_tensors, save_tensors
 from .observe import stack
 from .parts import PREDICTORS, as_predictor, make_decoder, make_encoder
-from .parts import observation_size, own_part
+from .parts import observation_size
+from .swap import own_part
 
 # %% ../nbs/21_jepa.ipynb #edefe0a0
 _LATER = dict(dream="dream", forecast="dream", surprise="surprise", surprise_map="surprise",
@@ -58,6 +59,7 @@ class WorldModel(nn.Module):
 
 # %% ../nbs/21_jepa.ipynb #548b9afc
 WorldModel.context = property(lambda self: self.config.context)
+WorldModel.actions = property(lambda self: self.config.actions)   # numbers in one, or 0
 # frames of a clip before the first one that can surprise it
 WorldModel.unjudged = property(lambda self: self.config.context + self.config.ahead - 1)
 WorldModel.frame_size = property(lambda self: picture_size(self.shape))   # (H, W) or (C, H, W)
@@ -91,7 +93,9 @@ def _new_predictor(self:WorldModel):
     c = self.config
     if self._predictor is None: return PREDICTORS[c.predictor](c)
     latents = 2, 3, *self.latent_shape
-    return own_part("predictor", self._predictor, c, latents, latents)
+    made = own_part("predictor", self._predictor, c, latents, latents, told=c.actions)
+    if not hasattr(made, "actions"): made.actions = c.actions
+    return made
 
 # %% ../nbs/21_jepa.ipynb #535d7ca9
 @patch
@@ -132,17 +136,50 @@ def encode(self:WorldModel,
     frames = as_frames(frames, least=self.context, size=self.frame_size)
     return self.run(self.target, stack(frames, self.context, self.config.glimpses))
 
+# %% ../nbs/21_jepa.ipynb #d52279d8
+@patch
+def as_actions(self:WorldModel,
+    actions,    # What is done, (..., K, A), NumPy or torch; None: nothing, which is zeros
+    lead:tuple, # What `...` must fit
+    k:int,      # Frames that they have to reach
+)->Tensor:      # float32, the first k of them; or None for a model that isn't told
+    "Check actions. Raises ValueError for another shape, for NaN, and beyond what was trained on."
+    width = self.predictor.actions
+    if not width: return actions   # the predictor has its say
+    shape = *lead, k, width
+    if actions is None or k == 0: actions = torch.zeros(*[1]*len(lead), max(k, 1), width)
+    x = as_latents(actions, width, "actions")
+    fits = x.ndim == len(shape) and x.shape[-2] >= k
+    if not fits or any(a not in (1, b) for a,b in zip(x.shape, lead)):
+        raise wrong("actions", f"shape {tuple(x.shape)}", f"{shape}, one for each frame ahead")
+    _check_span(x, self.predictor)
+    return x[..., :k, :]
+
+# %% ../nbs/21_jepa.ipynb #a3ba7649
+def _check_span(x, predictor):
+    "Raises ValueError for actions that are larger or smaller than any that was trained on."
+    span = getattr(predictor, "span", None)
+    if span is None: return
+    low, high = span.cpu()
+    room = 1e-3*(high-low)
+    if (x >= low-room).all() and (x <= high+room).all(): return
+    expected = f"them within those of the training, {_ends(low)} to {_ends(high)}"
+    raise wrong("actions", f"{x.amin():.3g} to {x.amax():.3g}", expected)
+
+def _ends(x): return f"({', '.join(f'{v:.3g}' for v in x.tolist())})"
+
 # %% ../nbs/21_jepa.ipynb #9250a925
 @patch
 @torch.no_grad()
 def predict(self:WorldModel,
     z,            # Latents, (..., D)
     k:int=1,      # Frames ahead
-    actions=None, # For predictors that are told what is done; the others refuse them
+    actions=None, # What is done at each of them, (..., k, A), for predictors that are told
 )->Tensor:        # (..., D)
-    "The latent `k` frames later."
-    z = as_latents(z, self.latent_shape)
-    return self.run(self.predictor.roll, z, check_whole("k", k), actions)
+    "The latent `k` frames later. Raises ValueError for actions that don't fit."
+    z, k = as_latents(z, self.latent_shape), check_whole("k", k)
+    lead = z.shape[:z.ndim-len(self.latent_shape)]
+    return self.run(self.predictor.roll, z, k, self.as_actions(actions, lead, k))
 
 # %% ../nbs/21_jepa.ipynb #086f3637
 @patch
@@ -258,7 +295,7 @@ def _chains(weights, c, shape, made):
     if made["target"] == "Sequential":
         chains["target"] = observation_size(c, shape), *c.encoder_hidden, c.latent
     if predictor == "MLPPredictor":
-        chains["predictor.net"] = c.latent, *c.predictor_hidden, c.latent
+        chains["predictor.net"] = c.latent+c.actions, *c.predictor_hidden, c.latent
     if predictor == "RotorPredictor" and c.invariants:
         pairs = (c.latent-c.invariants)//2
         chains["predictor.net"] = c.invariants, *c.predictor_hidden, pairs

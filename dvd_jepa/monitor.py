@@ -17,8 +17,8 @@ from fastcore.basics import patch
 from torch import Tensor
 
 from .alarms import careful_threshold, conformal_threshold, kept_threshold
-from .core import as_device, as_frames, as_tensor, check_number, check_rate
-from .core import check_whole, wrong
+from .core import as_device, as_frames, as_latents, as_tensor, check_number
+from .core import check_rate, check_whole, wrong
 from .engine import compiled
 from .jepa import WorldModel, digest_of
 from .observe import looked_at
@@ -103,13 +103,19 @@ def calibrate(self:Monitor,
     if clean_frames is None:
         if careful: raise wrong("careful", True, "False, or clips of yours with it")
         return self._promise(kept_threshold(self.model, self.false_alarms, self.space))
-    clean = getattr(clean_frames, "frames", clean_frames)   # of Clips
-    if hasattr(clean, "ndim"): clean = [clean]
-    else: clean = (clip[None] for clip in clean)
-    scores = [s for clip in clean for s in self.model.surprise(clip, self.space)]   # (T,) each
+    scores = self._clean_scores(clean_frames)
     if not scores: raise wrong("clean_frames", "no clips", "at least one")
     if careful: return self._promise(careful_threshold(scores, self.false_alarms))
     return self._promise(conformal_threshold(torch.cat(scores), self.false_alarms))
+
+# %% ../nbs/42_monitor.ipynb #73291583
+@patch
+def _clean_scores(self:Monitor, clips):
+    "Scores of clean clips, (T,) each."
+    clean = getattr(clips, "frames", clips)   # of Clips
+    actions = clips.actions if self.model.actions and clean is not clips else None
+    if hasattr(clean, "ndim"): return list(self.model.surprise(clean, self.space, actions))
+    return [score for clip in clean for score in self.model.surprise(clip[None], self.space)]
 
 # %% ../nbs/42_monitor.ipynb #5ea50ed2
 @patch
@@ -168,10 +174,24 @@ def skip(self:Monitor,
 def update(self:Monitor,
     frame,        # The next frame, (H, W), or of several streams, (S, H, W); in [0, 1]
     missing=None, # Streams whose frame didn't come, as a mask (S,); their pixels aren't looked at
+    action=None,  # What is done from here to the next frame, (A,) or (S, A); None: nothing
 )->Reading:
     "Judge a frame and expect the next. Raises ValueError for a bad frame or a void promise."
-    taken = self._take(*self._checked(frame, missing))
-    return self._conclude(taken, *self._judge(taken.obs, taken.z_hat, taken.frame))
+    came = self._checked(frame, missing)
+    done, taken = self._next_action(action, came[-1]), self._take(*came)
+    return self._conclude(taken, *self._judge(taken.obs, taken.z_hat, taken.frame, done))
+
+# %% ../nbs/42_monitor.ipynb #6c52569d
+@patch
+def _next_action(self:Monitor, action, several):
+    "What a predictor is told of the next frames, (S, ahead, A); None for one that isn't told."
+    model, ahead = self.model, self.model.config.ahead
+    if action is not None and model.actions:
+        action = as_latents(action, A := model.actions, "action")
+        wanted = (self.streams, A) if several else (A,)
+        if action.shape != wanted: raise wrong("action", f"shape {tuple(action.shape)}", wanted)
+        action = action.reshape(-1, 1, A).expand(-1, ahead, -1)   # it is held
+    return model.as_actions(action, (self.streams,), ahead)
 
 # %% ../nbs/42_monitor.ipynb #665620e1
 class _Taken(NamedTuple):
@@ -272,21 +292,22 @@ def _observed(self:Monitor, frame):
 
 # %% ../nbs/42_monitor.ipynb #291d8af8
 @patch
-def _judge(self:Monitor, obs, z_hat, frame):
+def _judge(self:Monitor, obs, z_hat, frame, done=None):
     "Scores (S,), what is expected next (S, D), and what came (S, D), where it is at hand."
     if self.streams == 1 and self._engine:
         score, expected = self._engine(obs[0], z_hat[0], frame[0])
         return np.array([score], np.float32), expected[None], None
-    return self._judge_many(obs, z_hat, frame)
+    return self._judge_many(obs, z_hat, frame, done)
 
 # %% ../nbs/42_monitor.ipynb #4df9658c
 @patch
-def _judge_many(self:Monitor, obs, z_hat, frame):
+def _judge_many(self:Monitor, obs, z_hat, frame, done=None):
     "The same by PyTorch, for any number of streams."
     model, expected = self.model, torch.from_numpy(z_hat)
     z = model.run(model.target, torch.from_numpy(obs))
     score = scored(model, self.space, expected, z, torch.from_numpy(frame))
-    return score.numpy(), model.run(model.predictor.roll, z, model.config.ahead).numpy(), z
+    if done is None: done = self._next_action(None, True)
+    return score.numpy(), model.run(model.predictor.roll, z, model.config.ahead, done).numpy(), z
 
 # %% ../nbs/42_monitor.ipynb #a53a83b0
 @patch

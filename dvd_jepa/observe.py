@@ -64,15 +64,18 @@ class Observations:
         glimpses:int=0, # How many of them are looked at; 0 for all
         starts=None,    # In a row: where each episode begins, (n,)
         length=None,    # In a row: frames in an episode
+        actions=None,   # (n, T-1, A); or (frames, A), beside a row
     ):
         check_whole("k", k, 1)
         if starts is None:
             frames = as_frames(frames, least=k)
             length, starts = frames.shape[1], torch.arange(len(frames))*frames.shape[1]
             frames = frames.flatten(0, 1).flatten(1)
+            if actions is not None:   # the last frame leads nowhere
+                actions = torch.nn.functional.pad(actions, (0, 0, 0, 1)).flatten(0, 1)
         self.n, self.length, self.k = len(starts), length, k
         self.places = torch.tensor(looked_at(k, glimpses))
-        self.frames, self.starts, self.device = frames, starts, "cpu"
+        self.frames, self.starts, self.actions, self.device = frames, starts, actions, "cpu"
 
     def __len__(self): return self.n*(self.length-self.k+1)
 
@@ -99,6 +102,11 @@ def newest(self:Observations, rows):        # (...,) → (..., H*W)
     return self._at(self._first(rows) + self.k-1)
 
 @patch
+def done(self:Observations, rows, steps):   # (...,) → (..., steps, A): what is done from then on
+    places = (self._first(rows) + self.k-1)[..., None] + torch.arange(steps)
+    return self.actions[places].to(self.device)
+
+@patch
 def to(self:Observations, device):
     "Hand rows out on a device: frames in memory move there once, those of a film as bytes."
     self.device = device
@@ -119,6 +127,7 @@ class Looked:
         self.kept = torch.zeros(len(obs), *shape) if fits else None
 
     def __len__(self): return len(self.obs)
+    def done(self, rows, steps): return self.obs.done(rows, steps)
 
     def __getitem__(self, rows):   # (...,) → (..., *what was seen)
         if self.seen is None: return self.look(self.obs[rows])
@@ -137,11 +146,13 @@ def observed(
     c = config
     if getattr(source, "mapped", False) and not (c.noise or c.drift):
         starts = source.moments("train", c.episodes, c.seed)
-        return Observations(source.reel, c.context, c.glimpses, starts, c.length), None
+        long = c.context, c.glimpses, starts, c.length
+        return Observations(source.reel, *long, source.done if c.actions else None), None
     clips = source.clips("train", c.episodes, c.length, c.seed)
     frames = clips.frames
     if c.noise or c.drift: frames = camera(frames, c.noise, c.drift, c.seed)
-    return Observations(frames, c.context, c.glimpses), clips.states
+    done = clips.actions if c.actions else None
+    return Observations(frames, c.context, c.glimpses, actions=done), clips.states
 
 # %% ../nbs/14_observe.ipynb #3af4ea87
 def labels(

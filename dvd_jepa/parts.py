@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ENCODERS', 'PREDICTORS', 'mlp', 'layers_of', 'observation_size', 'Decoder', 'MapDecoder', 'GrownDecoder',
            'make_decoder', 'ConvEncoder', 'make_encoder', 'walk', 'Predictor', 'MLPPredictor', 'ResidualPredictor',
-           'RotorPredictor', 'MapPredictor', 'as_predictor', 'own_part']
+           'RotorPredictor', 'MapPredictor', 'as_predictor']
 
 # %% ../nbs/20_parts.ipynb #844ec0ef
 from math import ceil, prod
@@ -172,23 +172,27 @@ def make_encoder(
 
 # %% ../nbs/20_parts.ipynb #cdee470b
 def walk(
-    step,      # Latents (..., D) to the next ones
-    z:Tensor,  # Latents, (..., D)
-    k,         # Frames ahead ≥ 0: a whole number, or a tensor that broadcasts against (...)
-)->Tensor:     # (..., D)
+    step,         # Latents (..., D) to the next ones; called with an action, too, where one is told
+    z:Tensor,     # Latents, (..., D)
+    k,            # Frames ahead ≥ 0: a whole number, or a tensor that broadcasts against (...)
+    actions=None, # (..., K, A), K ≥ k: `actions[..., i, :]` leads from frame i to frame i+1
+)->Tensor:        # (..., D)
     "Latents `k` frames later, step by step. Raises ValueError for a step back."
     k = torch.as_tensor(k)
     if k.min() < 0:
         raise wrong("k", int(k.min()), "whole numbers ≥ 0: this predictor can't step back")
-    if k.ndim: return _picked(step, z, k)
-    for _ in range(int(k)): z = step(z)
+    if k.ndim: return _picked(step, z, k, actions)
+    for i in range(int(k)): z = step(z, *_told_at(actions, i))
     return z
 
+def _told_at(actions, i): return () if actions is None else (actions[..., i, :],)
+
 # %% ../nbs/20_parts.ipynb #613b9036
-def _picked(step, z, k):
+def _picked(step, z, k, actions):
     "Walk as far as anyone asks, and pick for each the latent at its own `k`."
     path = [z.reshape(*[1]*(k.ndim+1-z.ndim), *z.shape)]
-    for _ in range(int(k.max())): path.append(step(path[-1]))
+    for i in range(int(k.max())): path.append(step(path[-1], *_told_at(actions, i)))
+    path[0] = path[0].expand_as(path[-1])   # many actions may follow one latent
     path = torch.stack(path)                                            # (steps + 1, ..., D)
     k = k.expand(np.broadcast_shapes(k.shape, path.shape[1:-1]))     # (...)
     at = k[None, ..., None].expand(1, *k.shape, z.shape[-1]).to(z.device)
@@ -198,22 +202,32 @@ def _picked(step, z, k):
 def _untold(predictor, actions):
     "Refuse actions on behalf of a predictor that makes no use of them."
     if actions is None: return
-    expected = f"None: a {type(predictor).__name__} isn't told what is done"
+    expected = f"None: this {type(predictor).__name__} isn't told what is done"
     raise wrong("actions", f"a {type(actions).__name__}", expected)
+
+def _told(predictor, actions, k):
+    "Actions for `k` frames. Raises ValueError for any other shape."
+    expected = f"(..., K, {predictor.actions}), K ≥ {int(k.max())}: what is done at each frame"
+    if actions is None: return None   # nothing is done
+    if actions.ndim < 2 or actions.shape[-1] != predictor.actions or actions.shape[-2] < k.max():
+        raise wrong("actions", f"shape {tuple(actions.shape)}", expected)
+    return actions
 
 # %% ../nbs/20_parts.ipynb #8aa73f2b
 class Predictor(nn.Module):
     "What a latent becomes. A subclass defines `step`; one that can jump, `roll` and `onward` too."
     reach = 1000   # Frames ahead that it makes sense to ask for
+    actions = 0    # Numbers in an action that it is told
 
     def step(self, z, action=None):         # (..., D) → (..., D), one frame
         raise NotImplementedError(f"{type(self).__name__} has no step(z)")
-    def forward(self, z): return self.step(z)
+    def forward(self, z, *action): return self.step(z, *action)
 
-    def roll(self, z, k, actions=None):     # k: a number, or a tensor that broadcasts against (...)
-        "Latents `k` frames later. Raises ValueError for actions that nothing would read."
-        _untold(self, actions)
-        return walk(self, z, k)
+    def roll(self, z, k, actions=None):     # k and actions: as in `walk`
+        "Latents `k` frames later. Raises ValueError for actions that nothing reads, or too few."
+        if not self.actions: _untold(self, actions)
+        else: actions = _told(self, actions, torch.as_tensor(k))
+        return walk(self, z, k, actions)
 
     def onward(self, start, z, done, k):    # start, z (..., D); whole numbers
         "Latents `done + k` frames after `start`; `z` are those `done` frames after it."
@@ -229,18 +243,78 @@ class MLPPredictor(Predictor):
     "The published predictor: one step in latent space, by a network of 4,192 numbers."
     def __init__(self, config:Config=Config()):
         super().__init__()
-        self.net = mlp(config.latent, *config.predictor_hidden, config.latent)
+        self.net = mlp(config.latent+config.actions, *config.predictor_hidden, config.latent)
+        self.actions = config.actions
+        span = torch.tensor([[-1.], [1.]]).repeat(1, self.actions)   # least, largest of each number
+        if self.actions: self.register_buffer("span", span)
 
-    def step(self, z, action=None): return self.net(z)       # (..., D) → (..., D)
+    def step(self, z, action=None):   # (..., D) → (..., D)
+        return self.net(self.beside(z, action))
 
     def spelled_out(self):
-        if type(self) is not MLPPredictor: return super().spelled_out()   # a subclass is its own
+        # a subclass is its own, and so is one that reads actions
+        if type(self) is not MLPPredictor or self.actions: return super().spelled_out()
         return dict(predictor=self.net), None
 
 # %% ../nbs/20_parts.ipynb #6b7deb83
 class ResidualPredictor(MLPPredictor):
     "Steps by saying what changes: a frame later, most of a latent is as it was."
-    def step(self, z, action=None): return z + self.net(z)   # (..., D) → (..., D)
+    def step(self, z, action=None):   # (..., D) → (..., D)
+        return z + self.net(self.beside(z, action))
+
+# %% ../nbs/20_parts.ipynb #cde1dae0
+@patch
+def beside(self:MLPPredictor, z, action):   # (..., D), (..., A) → (..., D + A); untold, just z
+    "A latent and the action that is done there, in one row."
+    if not self.actions: return z
+    if action is None: action = z.new_zeros(self.actions)   # nothing is done
+    low, high = self.span
+    scaled = (action-low)*(2/(high-low)) - 1
+    if z.shape[:-1] != scaled.shape[:-1]:
+        lead = np.broadcast_shapes(z.shape[:-1], scaled.shape[:-1])
+        z, scaled = z.expand(*lead, -1), scaled.expand(*lead, -1)
+    return torch.cat([z, scaled], -1)
+
+# %% ../nbs/20_parts.ipynb #3f391c04
+@patch
+def learn_span(self:MLPPredictor,
+    actions:Tensor, # All that were ever done, (..., A)
+):
+    "Keep how far the actions reach. Raises ValueError if one of them never changes."
+    table = actions.flatten(0, -2)
+    span = torch.stack([table.amin(0), table.amax(0)])
+    if still := (span[0] == span[1]).nonzero().flatten().tolist():
+        raise wrong("actions", f"numbers {still} that never change", "only ones that vary")
+    self.span.copy_(span)
+
+# %% ../nbs/20_parts.ipynb #4507d774
+@patch
+def slopes(self:Predictor,
+    z,      # Latents, (B, D)
+    action, # What is done there, (B, A)
+)->tuple:   # How the next latents change with z, (B, D, D), and with the action, (B, D, A)
+    "Both derivatives of a step."
+    return torch.func.vmap(torch.func.jacfwd(self.step, (0, 1)))(z, action)
+
+@patch
+def slopes(self:MLPPredictor, z, action):
+    if layers_of(self.net) is None: return Predictor.slopes(self, z, action)
+    x, by = self.beside(z, action), None
+    for layer in self.net:
+        if isinstance(layer, nn.Linear):
+            by = layer.weight.expand(len(x), -1, -1) if by is None else layer.weight @ by
+        else:   # of a GELU: Φ(x) + x φ(x)
+            bell = (-x*x/2).exp()/(2*torch.pi)**.5
+            by = ((1 + (x/2**.5).erf())/2 + x*bell)[..., None]*by
+        x = layer(x)
+    low, high = self.span
+    by_z, by_a = by.split([z.shape[-1], self.actions], -1)
+    return by_z, by_a*(2/(high-low))
+
+@patch
+def slopes(self:ResidualPredictor, z, action):
+    by_z, by_a = MLPPredictor.slopes(self, z, action)
+    return by_z + torch.eye(z.shape[-1], device=z.device), by_a
 
 # %% ../nbs/20_parts.ipynb #bbf045dd
 class RotorPredictor(Predictor):
@@ -341,49 +415,6 @@ def as_predictor(
     for name in ("onward", "spelled_out"):
         if hasattr(module, name): continue
         module.__dict__[name] = MethodType(getattr(Predictor, name), module)
-    if not hasattr(module, "reach"): module.reach = Predictor.reach
+    for name in ("reach", "actions"):
+        if not hasattr(module, name): setattr(module, name, getattr(Predictor, name))
     return module
-
-# %% ../nbs/20_parts.ipynb #344f6ac3
-_SAYS = dict(encoder=("observations", "latents"), predictor=("latents", "latents"),
-             decoder=("latents", "frames"))   # from what to what
-
-def _shape(shape): return f"(..., {', '.join(map(str, shape[2:]))})"
-
-def _fits(what, came, wanted):
-    "The same shape; an encoder's latents may be maps, too."
-    if what == "encoder" and len(came) == 5: return came[:3] == wanted
-    return came == wanted
-
-# %% ../nbs/20_parts.ipynb #1d97ae18
-def _made(what, make, config):
-    "The module that a recipe makes."
-    maker = "a class or function that makes an nn.Module from a Config"
-    try: part = make(config)
-    except TypeError as e:
-        came = f"a {type(make).__name__} that can't be called with a Config ({e})"
-        raise wrong(what, came, maker) from e
-    if isinstance(part, nn.Module): return part
-    raise wrong(what, f"one that makes a {type(part).__name__}", maker)
-
-# %% ../nbs/20_parts.ipynb #4df456aa
-@torch.no_grad()
-def own_part(
-    what:str,      # "encoder", "predictor" or "decoder"
-    make,          # Config → nn.Module
-    config:Config,
-    given:tuple,   # Shape of what it is tried on
-    wanted:tuple,  # Shape of what should come
-)->nn.Module:
-    "What `make` makes of a Config, after a try. Raises ValueError if it doesn't fit."
-    part, (takes, makes) = _made(what, make, config), _SAYS[what]
-    expected = f"one that maps {takes} {_shape(given)} to {makes} {_shape(wanted)}"
-    try: came = part(torch.zeros(given))
-    except (RuntimeError, ValueError, TypeError) as e:
-        fails = f"one that fails on an input of shape {given} ({e})"
-        raise wrong(what, fails, expected) from e
-    shape = tuple(getattr(came, "shape", ()))
-    if not _fits(what, shape, wanted):
-        made = shape or type(came).__name__
-        raise wrong(what, f"one that maps {given} to {made}", expected)
-    return part

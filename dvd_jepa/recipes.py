@@ -47,6 +47,12 @@ def _clip(d):
                   batch=32, steps=1500*d, decoder_hidden=(32*d, 16*d, 8*d),
                   decoder_steps=1000*d, decoder_lr=2e-3, probe_steps=0)
 
+_steer = Config("steer", episodes=2000, context=3, latent=64, encoder_hidden=(256, 128),
+                predictor="residual", predictor_hidden=(256,),
+                rollout=8, inverse_weight=.5,
+                anti_collapse="ema+vicreg", schedule="one-cycle", lr=3e-3, batch=128, steps=3000,
+                decoder_steps=2500, decoder_lr=3e-3, probe_lr=.1)
+
 _DIALS = dict(motion=_motion, video=_video, clip=_clip)
 CAPACITIES = dict(small=1, medium=2, large=3)
 
@@ -70,6 +76,8 @@ RECIPES = {
     "motion": _motion(CAPACITIES["medium"]),
     # one latent for a whole picture, and a decoder: for dreams
     "clip": _clip(CAPACITIES["medium"]),
+    # told what the thrusters do, so that it can plan
+    "steer": _steer,
     # a baseline: its encoder never learns
     "untrained": Config("untrained", train_encoder=False),
 }

@@ -272,7 +272,7 @@ def _told_horizon(h):
 
 # %% ../nbs/70_runs.ipynb #76ddcbac
 def _told_seeds(spread, horizons):
-    world, told = spread["data"]["world"], spread["headlines"]
+    world, told = next(iter(horizons or {None: None})), spread["headlines"]
     valid = told.get(f"horizon.{world}.valid_horizon")
     if not valid: return []
 

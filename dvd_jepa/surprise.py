@@ -72,24 +72,35 @@ def surprises(
     model:WorldModel,
     frames,           # As in `WorldModel.surprise`
     spaces:list=None, # Some of `SPACES`, or None for all that the model has
+    actions=None,     # As in `WorldModel.surprise`
 )->dict:              # space → scores (n, T), each as from `WorldModel.surprise`
     "Its surprise in several spaces, for the price of one look."
     spaces = [space_of(model, space) for space in spaces] if spaces else spaces_of(model)
     unjudged = model.unjudged
     frames = as_frames(frames, least=unjudged+1, size=model.frame_size).cpu()
     few = max(1, 2**24//frames[0].numel())   # so many episodes that memory stays flat
-    parts = [_scores(model, part, spaces) for part in frames.split(few)]
+    split = frames.split(few)
+    done = model.as_actions(actions, (len(frames),), frames.shape[1]-1)
+    done = [None]*len(split) if done is None else done.expand(len(frames), -1, -1).split(few)
+    parts = [_scores(model, *part, spaces) for part in zip(split, done)]
     early = frames.new_full((len(frames), unjudged), float("nan"))
     scores = [torch.cat([early, torch.cat(pieces)], 1) for pieces in zip(*parts)]
     return dict(zip(spaces, scores))
 
 # %% ../nbs/40_surprise.ipynb #d34db7ca
-def _scores(model, frames, spaces):   # (n, T, H, W) → of each space (n, T - context)
+def _scores(model, frames, actions, spaces):   # (n, T, H, W) → of each space (n, T - context)
     z, ahead = model.encode(frames), model.config.ahead
-    z_hat = model.run(model.predictor.roll, z[:, :-ahead], ahead)
+    z_hat = _foreseen(model, z, actions)
     came = frames[:, model.unjudged:]
     drawn = model.run(model.decoder, z_hat) if _draws(model) & set(spaces) else None
     return [scored(model, space, z_hat, z[:, ahead:], came, drawn) for space in spaces]
+
+# %% ../nbs/40_surprise.ipynb #3ece48d2
+def _foreseen(model, z, actions):   # (n, T - context + 1, D), (n, T-1, A) → (n, T - context, D)
+    "What the model expected, for all latents but the first `ahead`."
+    ahead, done = model.config.ahead, None
+    if actions is not None: done = actions[:, model.context-1:].unfold(1, ahead, 1).mT
+    return model.run(model.predictor.roll, z[:, :-ahead], ahead, done)
 
 # %% ../nbs/40_surprise.ipynb #20ab9526
 def _draws(model):
@@ -103,10 +114,11 @@ def _draws(model):
 def surprise(self:WorldModel,
     frames,         # Grey levels in [0, 1], (n, T, H, W), T > context
     space:str=None, # "relative", "latent" or "pixels", see `SPACES`; None for relative
+    actions=None,   # What is done, (n, T-1, A), for models that are told; None: nothing
 )->Tensor:          # (n, T): entry t judges frame t; NaN for the first context+ahead-1
     "Error of what was expected `config.ahead` frames before, in the unit of its space."
     space = space_of(self, space)
-    return surprises(self, frames, [space])[space]
+    return surprises(self, frames, [space], actions)[space]
 
 # %% ../nbs/40_surprise.ipynb #bc06bbca
 def beyond(

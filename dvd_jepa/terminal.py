@@ -37,9 +37,10 @@ def note(
 
 # %% ../nbs/72_terminal.ipynb #2e76354c
 _SAID = dict(
-    recipes="rotor, varied, classic, multistep, pure, watch, video, motion, clip, untrained",
+    recipes="rotor, varied, classic, multistep, pure, watch, video, motion, clip, steer, "
+            "untrained",
     capacities="small, medium, large",
-    worlds="classic, varied, fast",
+    worlds="classic, varied, fast, steerable",
     violations="teleport, vanish, freeze, reverse, kick, swerve, ghost, tunnel, grow, fade",
     spaces="relative, latent, pixels",
     anti_collapse="none, var, vicreg, sigreg, stopgrad, stopgrad+var, stopgrad+vicreg, "
@@ -60,7 +61,7 @@ HELD_OUT = Annotated[int, typer.Option(min=20, help=(
 # dvd-jepa train
 RECIPE = Annotated[str, typer.Option(help=f"What to train: {_SAID['recipes']}.")]
 HOME = Annotated[str, typer.Option(
-    help="Where it lives: classic or varied; the recipe's own if not given.")]
+    help="Where it lives: classic, varied or steerable; the recipe's own if not given.")]
 SOURCE = Annotated[list[str], typer.Option(help=(
     "Footage of your own in place of a world: a film, a folder of films or of pictures, .npy, "
     "HDF5; may be given several times. Use the recipe motion, video or clip with it."))]

@@ -22,6 +22,7 @@ from .config import Config
 from .core import as_device, moved, one_thread, seeded, wrong
 from .jepa import WorldModel
 from .losses import CollapseMeter, as_table, jepa_loss
+from .objectives import Inverse, objective_of
 from .observe import Looked, Observations, as_source, labels, observed
 from .parts import layers_of
 from .recipes import as_config
@@ -99,54 +100,56 @@ def train_jepa(
     autocast:bool=False,     # Run the networks in bfloat16 where that is safe?
 ):
     "Train online encoder, if `train_encoder`, and predictor; the target follows."
-    c, meter = model.config, CollapseMeter()
+    c, meter, objective = model.config, CollapseMeter(), objective_of(model.config)
     each = 1 if model.device.type == "cpu" else 10   # batches from one that is shown to the next
     if not c.train_encoder: _standardise(model, obs)
+    if c.actions: _learn_span(model, obs)
+    inverse = Inverse(model).to(model.device) if c.inverse_weight else None
 
     def loss_fn(progress):
-        rows = torch.randint(0, len(obs)-c.lags*obs.n, (c.batch,))
+        rows = torch.randint(0, len(obs)-max(c.lags, c.rollout)*obs.n, (c.batch,))
         with torch.autocast(model.device.type, torch.bfloat16, enabled=autocast):
             with torch.set_grad_enabled(c.train_encoder): z = model.online(obs[rows])   # (B, D)
-            z_hat, z_next, how = _futures(model, obs, rows, z, progress)
+            z_hat, z_next, how = objective(model, obs, rows, z, progress)
         z, z_hat, z_next = z.float(), z_hat.float(), z_next.float()
         if round(progress*c.steps) % each == 0:
             meter.update(as_table(z.detach()).cpu(), None if truth is None else truth[rows])
-        return *_total_and_parts(loss(z, z_hat, z_next, c, **how)), z.detach()
+        came = _total_and_parts(loss(z, z_hat, z_next, c, **how))
+        return *_with_inverse(*came, inverse, c.inverse_weight, model, obs, rows, z), z.detach()
 
     if hasattr(model.online, "settle"): _settle(model, obs)
     if hasattr(model.online, "look"): obs = Looked(obs, model.online.look)
-    learns, follow = [*model.predictor.parameters()], None
-    if c.train_encoder: learns, follow = [*model.online.parameters(), *learns], model.update_target
+    learns = [*model.predictor.parameters(), *(inverse.parameters() if inverse else ())]
+    follow = model.update_target if c.train_encoder else None
+    if c.train_encoder: learns = [*model.online.parameters(), *learns]
     train(learns, loss_fn, c.steps, c.lr, "jepa", follow, on_step, schedule=c.schedule, meter=meter)
 
 # %% ../nbs/23_train.ipynb #8caa5a31
-def _futures(model, obs, rows, z, progress):
-    "What the predictor says and what `config.goal` says: (B, D) a frame ahead, (B, M, D) at lags."
-    c = model.config
-    goal = model.target if c.goal == "ema" else model.online
-    lags = torch.ones((), dtype=torch.long) if c.lags == 1 else _random_lags(c)
-    later = rows + obs.n if c.lags == 1 else rows[:, None] + obs.n*lags
-    with torch.set_grad_enabled(c.goal == "free" and c.train_encoder): z_next = goal(obs[later])
-    if c.lags == 1: return model.predictor.roll(z, 1), z_next, dict()
-    return model.predictor.roll(z[:, None], lags), z_next, dict(lags=lags, progress=progress)
-
 def _settle(model, obs, count=500):
     "Show an encoder some observations before it learns, so that it knows what is usual."
     rows = _readable(obs, count)
     model.online.settle(obs[rows])
     model.target.load_state_dict(model.online.state_dict())
 
-# %% ../nbs/23_train.ipynb #6c96d1e9
-def _random_lags(c):
-    "Whole lags, (B, M), whose logarithms are uniform."
-    logs = torch.rand(c.batch, c.targets)*torch.tensor(c.lags).log()
-    return torch.exp(logs).round().long()
+def _learn_span(model, obs):
+    "Show a predictor all that was done."
+    if not hasattr(model.predictor, "learn_span"): return
+    done = torch.cat([obs.done(rows, 1) for rows in _readable(obs).split(10_000)])
+    if not done.isfinite().all(): raise wrong("actions", "NaN or infinite values", "finite ones")
+    model.predictor.learn_span(done)
 
+# %% ../nbs/23_train.ipynb #6c96d1e9
 def _total_and_parts(came):
     if isinstance(came, tuple) and len(came) == 2:
         if isinstance(came[0], Tensor) and isinstance(came[1], dict): return came
     expected = "one that returns (total, parts): a scalar tensor, and a dict of its named parts"
     raise wrong("loss", f"one that returns a {type(came).__name__}", expected)
+
+def _with_inverse(total, parts, inverse, weight, *asked):
+    "The loss and, where it is asked for, inverse dynamics."
+    if inverse is None: return total, parts
+    extra = weight*inverse.loss(*asked)
+    return total+extra, dict(parts, inverse=extra)
 
 # %% ../nbs/23_train.ipynb #38580e86
 @torch.no_grad()
@@ -247,25 +250,33 @@ def _check_refine(config, source):
 # %% ../nbs/23_train.ipynb #2cabe6a2
 def _check_gap(config, source):
     "Between two parts of one film lies more than a model sees at once."
-    gap, least = getattr(source, "gap", None), config.context + max(config.lags, config.ahead)
+    gap = getattr(source, "gap", None)
+    least = config.context + max(config.lags, config.ahead, config.rollout)
     if gap is None or gap >= least: return
     expected = f"at least {least} frames, since this recipe sees {config.context} and looks on"
     raise wrong("gap", f"{gap} between the parts of {source.name!r}", expected)
 
 # %% ../nbs/23_train.ipynb #a587eb08
 def home_of(
-    of, # A name in RECIPES, a Config, or a WorldModel
-):      # A source of clips
+    of,                # A name in RECIPES, a Config, or a WorldModel
+    acting:bool=False, # Of a model that is told actions: as it was taught? Else nobody acts
+):                     # A source of clips
     "The source of a recipe, or a model's own. Raises ValueError if it isn't at hand."
     if not isinstance(of, WorldModel):
+        if as_config(of).rollout: return WORLDS["steerable"]
         return WORLDS["varied" if as_config(of).invariants else "classic"]
-    if of.source is not None: return of.source
-    if (of.home or {}).get("kind") == "world": return World.of(of.home)
+    found = of.source
+    if found is None and (of.home or {}).get("kind") == "world": found = World.of(of.home)
+    if found is not None: return found if acting or not of.actions else _at_rest(found)
 
     was = "a model that was trained on nothing"
     if of.home:
         was = f"a model that was trained on {of.home['name']!r}, which a checkpoint doesn't hold"
     raise wrong("source", was, "the clips handed in, as source=… (in a shell: --source)")
+
+def _at_rest(source):
+    "Where nobody acts, if there is such a place: judges watch, they don't steer."
+    return source.at_rest() if hasattr(source, "at_rest") else source
 
 # %% ../nbs/23_train.ipynb #0edda08a
 def fit(
@@ -295,7 +306,8 @@ def fit(
     source = as_source(world if source is None else source)
     if source is None: source = home_of(config)
     how = dict(device=as_device(device), autocast=autocast, compiled=compiled)
-    return _fit(_as_much_as(config, source), source, parts, loss, on_step, on_model, **how)
+    config = _told(_as_much_as(config, source), source)
+    return _fit(config, source, parts, loss, on_step, on_model, **how)
 
 # %% ../nbs/23_train.ipynb #366f39be
 def named(
@@ -318,6 +330,13 @@ def _as_much_as(config, source):
     extent = source.extent("train")
     if extent is None: return config
     return replace(config, episodes=extent[0], length=extent[1])
+
+def _told(config, source):
+    "A config that says how many numbers are in an action, where the recipe reads them."
+    if not config.rollout: return config
+    if count := getattr(source, "actions", 0): return replace(config, actions=count)
+    expected = f"one with actions, which {config.recipe!r} learns from"
+    raise wrong("source", f"{getattr(source, 'name', 'one')!r}, where nobody acts", expected)
 
 # %% ../nbs/23_train.ipynb #ff1f5d66
 def _fit(config, source, parts, loss, on_step, on_model, device, autocast, compiled):

@@ -35,8 +35,8 @@ def test_the_import_reader_sees_every_spelling(statement): assert ours(ast.parse
 
 
 def test_every_chapter_exports_a_module():
-    assert order == ["core", "files", "stats", "show", "config", "arrays", "film", "reel", "video", "world", "breaks", "observe", "motion", "parts", "jepa", "losses", "recipes", "train", "dream", "rivals",
-                     "probe", "surprise", "alarms", "engine", "monitor", "camera", "events", "post", "horizons", "verdicts", "compare", "evaluate", "runs", "annotate", "export", "sinks", "terminal", "watching", "attend", "cameras", "cli"]
+    assert order == ["core", "files", "stats", "show", "config", "arrays", "film", "reel", "video", "world", "breaks", "gym", "observe", "motion", "parts", "swap", "jepa", "losses", "objectives", "recipes", "train", "dream", "rivals",
+                     "probe", "surprise", "alarms", "engine", "monitor", "camera", "events", "post", "planning", "horizons", "verdicts", "compare", "reach", "evaluate", "runs", "annotate", "export", "sinks", "terminal", "watching", "acting", "attend", "cameras", "cli"]
     assert {p.stem for p in (top/"dvd_jepa").glob("*.py")} == {*order, "__init__", "_modidx"}
 
 

@@ -234,3 +234,11 @@ def test_your_own_video_goes_as_readme_says(tmp_path):
     told, strange = [(event["kind"], event["state"]) for event in events], [event for event in events if event["kind"] == "strange"]
     assert "make watch" in readme and code == 1 and strange and ("dead", "start") in told and ("dead", "end") in told, told
     assert read(strange[0]["clip"]).shape[0] > 30 and numbers['dvd_jepa_events_total{camera="square",kind="strange"}'] >= 1
+
+
+def test_the_logo_flies_into_the_corner_as_readme_says(tmp_path):
+    "The command as it stands there: exit code 0 says that it came to rest, and the film shows it."
+    block = next(code for code in re.findall(r"```bash\n(.*?)```", readme, re.S) if "dvd-jepa plan" in code)
+    code = subprocess.run([sys.executable, "-c", "from dvd_jepa.cli import main; main()", *block.split()[1:]], cwd=tmp_path).returncode
+    film = read(tmp_path/"corner.gif", grey=True)
+    assert code == 0 and 16 <= len(film) <= 68 and film.shape[1:] == read(top/"nbs"/"images"/"corner.gif", grey=True).shape[1:]
