@@ -348,7 +348,7 @@ def test_the_heat_map_has_every_violation(monkeypatch):
 def test_inside(monkeypatch, name):
     at, m = fine(opened(monkeypatch, "inside", weights=name)), packaged_metrics(name)
     assert metric(at, "Position") == f"R² {m['probe']['representations']['JEPA latent']['position_r2']:.3f}" and metric(at, "Effective rank").startswith(f"{m['collapse']['effective_rank']:.1f} of")
-    assert len(players(at)) == 1 and len(at.get("plotly_chart")) == (3 if name == "classic" else 4)
+    assert len(players(at)) == 1 and len(at.get("plotly_chart")) == (3 if name in ("classic", "steer") else 4), "only a rotor has periods to show"
 
 def test_another_episode_is_another_clock(monkeypatch):
     at = opened(monkeypatch, "inside", weights="varied")

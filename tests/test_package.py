@@ -36,7 +36,7 @@ def test_the_wheel_works_away_from_the_checkout(wheel, tmp_path):
     says = subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path/'installed')!r}); import dvd_jepa, dvd_jepa.rivals as r; print(dvd_jepa.__file__, *(dvd_jepa.load(name).config.recipe for name in dvd_jepa.packaged()), len(r.baselines(dvd_jepa.World.varied())))"],
                           cwd=tmp_path, capture_output=True, text=True)
     assert says.returncode == 0, says.stderr
-    assert says.stdout.split()[0].startswith(str(tmp_path)) and says.stdout.split()[1:] == ["classic", "rotor", "varied", "7"]
+    assert says.stdout.split()[0].startswith(str(tmp_path)) and says.stdout.split()[1:] == ["classic", "rotor", "steer", "varied", "7"]
 
 def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
