@@ -22,15 +22,15 @@ def write_flight(
     path,           # Where to, *.gif
     steps:int=60,   # Frames, at most
     on_step=None,   # Called with how many frames have passed
-)->dict:            # frames until it rests there (0 for never), cost, left, distance, speed
+)->dict:            # frames until it rests there (0 for never), cost, left, distance, steps
     "Fly one logo to a goal, and draw it."
     from dvd_jepa.show import gif
     from dvd_jepa.train import home_of
 
     world = home_of(planner.model, acting=True)
     pictures, ends, states, told = _flown(planner, world, start, goal, steps, on_step)
-    panels = {"reality": pictures, "dream": ends, "goal": pictures[:1]*0 + _drawn(world, goal)}
-    panels["goal"] = panels["goal"].expand(len(pictures), -1, -1)
+    wanted = _drawn(world, goal).expand_as(pictures)
+    panels = {"reality": pictures, "dream": ends, "goal": wanted}
     where = "in the corner!" if _is_corner(world, goal) else "at the goal!"
     captions = [f"frame {t}" if not told["frames"] or t < told["frames"] else where
                 for t in range(len(pictures))]

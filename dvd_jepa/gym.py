@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .arrays import _h5
 from .core import check_whole, wrong
 from .files import atomic_write
 from .video import Footage
@@ -152,7 +153,7 @@ def record(
         for i in range(episodes):
             _append(file, *_episode(env, act, length, check_whole("seed", seed)+i))
             if on_episode: on_episode(i+1)
-        file.attrs["made"] = json.dumps(dict(env=_name_of(env), seed=seed, episodes=episodes))
+        file.attrs["made"] = json.dumps(_as_made(env, policy, episodes, length, seed))
     return path
 
 # %% ../nbs/13_gym.ipynb #2e95b521
@@ -160,6 +161,11 @@ def _act_of(policy):
     act = getattr(policy, "act", policy)
     if callable(act): return act
     raise wrong("policy", f"a {type(policy).__name__}", "a function of what is seen, or `act`")
+
+def _as_made(env, policy, episodes, length, seed):
+    "What tells one recording from another."
+    by = "random, held" if policy is None else getattr(policy, "__name__", type(policy).__name__)
+    return dict(env=_name_of(env), policy=by, episodes=episodes, length=length, seed=seed)
 
 def _name_of(env):
     spec = getattr(env, "spec", None)
@@ -200,7 +206,7 @@ class Recorded(Footage):
         **view,          # Of pictures: size, grey, crop, as in `Footage`
     ):
         path = Path(f"{_name_of(env).replace('/', '-')}.h5" if path is None else path)
-        made = dict(env=_name_of(env), seed=seed, episodes=episodes)
+        made = _as_made(env, policy, episodes, length, seed)
         if not path.is_file():
             record(env, path, policy, episodes, length, seed)
         elif (kept := _made_of(path)) != made:
@@ -208,5 +214,4 @@ class Recorded(Footage):
         super().__init__(path, progress=progress, **view)
 
 def _made_of(path):
-    import h5py
-    with h5py.File(path, "r") as file: return json.loads(file.attrs.get("made", "{}"))
+    with _h5(path) as (file, _): return json.loads(file.attrs.get("made", "{}"))

@@ -338,6 +338,7 @@ class Planner:
         quick = searcher == "newton"
         self.searcher = Newton(tries=32, rounds=2) if quick else searcher_of(searcher)
         self.every = check_whole("every", block if every is None else every, 1)
+        if self.every > horizon: raise wrong("every", self.every, f"at most the horizon, {horizon}")
         self.random = torch.Generator().manual_seed(seed)
         self.reset()
 
@@ -357,6 +358,9 @@ def act(self:Planner,
     goal, _ = _pictures(self.model, goal_frame, "goal_frame")
     if len(goal) not in (1, len(frame)):
         raise wrong("goal_frame", f"{len(goal)} pictures", f"one, or one for each of {len(frame)}")
+    if self.seen and len(frame) != len(self.seen[0]):
+        expected = f"{len(self.seen[0])}, as before (after reset() any number)"
+        raise wrong("frame", f"{len(frame)} pictures", expected)
     self.seen = (self.seen or [frame]*self.model.context)[1:] + [frame]
     if self.plan is None or self.since % self.every == 0: self._replan(goal)
     action = self.plan.actions[:, self.since % self.every]
