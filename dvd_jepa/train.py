@@ -8,6 +8,7 @@ __all__ = ['Step', 'train', 'train_jepa', 'train_decoder', 'train_probe', 'refin
 # %% ../nbs/23_train.ipynb #1cfd1572
 import runpy
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import replace
@@ -276,7 +277,10 @@ def home_of(
 
 def _at_rest(source):
     "Where nobody acts, if there is such a place: judges watch, they don't steer."
-    return source.at_rest() if hasattr(source, "at_rest") else source
+    if hasattr(source, "at_rest"): return source.at_rest()
+    says = "is judged as if nobody acted: hand surprise and calibrate the actions yourself"
+    warnings.warn(f"a model that is told actions, on {source.name!r}, {says}", stacklevel=3)
+    return source
 
 # %% ../nbs/23_train.ipynb #0edda08a
 def fit(
